@@ -1,0 +1,114 @@
+# Every verb of this repository. They need python3 (3.11 or newer, with pip), make and a package registry; the rest is
+# fetched into .tools and .venv on first use. `make` alone lists the verbs; ARGS="…" passes options on.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+ARGS ?=
+
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+UV_STAMP := .tools/.uv-$(UV_VERSION)
+STAMP := .venv/.stamp
+BIN := .venv/bin
+
+# Certificates come from the system (company proxies); an interpreter is never downloaded behind the user's back.
+export UV_SYSTEM_CERTS := 1
+export UV_PYTHON_DOWNLOADS := never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run chat test bench lint lint-style lint-types lint-imports lint-size lint-deps lint-docs
+.PHONY: format docs lock clean
+
+# List the verbs with their comments.
+help:
+	@awk '/^# /{c=substr($$0,3)} /^[a-z-]+:/{split($$1,v,":"); if (c) printf "  make %-13s %s\n", v[1], c} !/^# /{c=""}' Makefile
+
+# Serve the HTTP API and the web page: make run HOST=0.0.0.0 PORT=9000.
+run: $(STAMP)
+	@exec $(BIN)/convo serve --host $(HOST) --port $(PORT) $(ARGS)
+
+# Talk to the model in the terminal, or through a pipe: echo "Hello" | make chat.
+chat: $(STAMP)
+	@exec $(BIN)/convo chat $(ARGS)
+
+# Run the tests: make test ARGS="-k idempotency -x".
+test: $(STAMP)
+	@exec $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+# Run the benchmarks.
+bench: $(STAMP)
+	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+# Check everything a machine can check; make -k lint goes on after the first complaint.
+lint: lint-style lint-types lint-imports lint-size lint-deps lint-docs
+
+# Check style and formatting.
+lint-style: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Check types.
+lint-types: $(STAMP)
+	$(BIN)/mypy
+
+# Check that imports go down only (importlinter.toml).
+lint-imports: $(STAMP)
+	$(BIN)/lint-imports --config importlinter.toml --no-logo
+
+# Check that files, functions and parameter lists stay small.
+lint-size: $(STAMP)
+	$(BIN)/python scripts/size_ratchet.py
+
+# Check that every import is a declared dependency and every dependency is used.
+lint-deps: $(STAMP)
+	$(BIN)/deptry src
+
+# Check that the generated reference pages are fresh.
+lint-docs: $(STAMP)
+	$(BIN)/python scripts/generate_docs.py --check
+
+# Repair what ruff can repair, then format.
+format: $(STAMP)
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+# Write the reference pages (CLI, settings, errors, tables, …) again from the code.
+docs: $(STAMP)
+	$(BIN)/python scripts/generate_docs.py
+
+# Resolve the dependencies again into lock.txt; ARGS=--upgrade takes the newest. An address in it is an error.
+lock: $(UV_STAMP)
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--all-extras --group test --group lint pyproject.toml -o lock.txt $(ARGS)
+	@! grep -n '://' lock.txt
+
+# Remove the tools, the environment, caches and builds. Conversations stay.
+clean:
+	rm -rf .venv .tools .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Prepare the environment, as every other verb does by itself.
+setup: $(STAMP)
+
+# Set-up speaks on stderr and reads nothing, so that `make chat` works in a pipe.
+$(STAMP): lock.txt pyproject.toml $(UV_STAMP)
+	@exec </dev/null >&2; set -e; \
+	if ! test -x $(BIN)/python; then echo "setup: creating .venv"; $(UV) venv --quiet --clear --python $(PYTHON) .venv; fi; \
+	echo "setup: installing the locked packages (a minute on a fresh machine)"; \
+	$(UV) pip sync --require-hashes --compile-bytecode lock.txt; \
+	$(UV) pip install --quiet --no-deps --editable .; \
+	touch $@; echo "setup: done"
+
+$(UV_STAMP):
+	@exec </dev/null >&2; set -e; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "setup: $(PYTHON) is missing or older than 3.11; name a newer one: make PYTHON=python3.12 …"; exit 1; }; \
+	$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
+		echo "setup: $(PYTHON) has no pip; install it (python3-pip) or run: $(PYTHON) -m ensurepip --user"; exit 1; }; \
+	echo "setup: fetching uv $(UV_VERSION)"; \
+	$(PYTHON) -m pip install --quiet --no-warn-script-location --root-user-action=ignore \
+		--upgrade --target .tools 'uv==$(UV_VERSION)'; \
+	touch $@

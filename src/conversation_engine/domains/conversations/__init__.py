@@ -1,0 +1,1 @@
+"""Conversations and their messages: who said what, in which order, and what it came to."""

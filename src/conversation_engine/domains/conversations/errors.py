@@ -1,0 +1,51 @@
+"""Why something about a conversation was refused."""
+
+from conversation_engine.kernel.errors import EngineError, Kind
+from conversation_engine.kernel.ids import ConversationId, MessageId
+
+
+class ConversationNotFoundError(EngineError):
+    """No conversation has this id, or it was deleted."""
+
+    code = "conversation_not_found"
+    kind = Kind.NOT_FOUND
+
+    def __init__(self, conversation_id: ConversationId) -> None:
+        super().__init__(
+            "There is no such conversation. It may have been deleted: list yours to see what is there.",
+            conversation_id=conversation_id,
+        )
+
+
+class ConversationForbiddenError(EngineError):
+    """The conversation is somebody else's."""
+
+    code = "conversation_forbidden"
+    kind = Kind.FORBIDDEN
+
+    def __init__(self, conversation_id: ConversationId) -> None:
+        super().__init__("That conversation belongs to somebody else.", conversation_id=conversation_id)
+
+
+class ConversationNotActiveError(EngineError):
+    """The conversation has ended or is archived, so nothing can be added to it."""
+
+    code = "conversation_not_active"
+    kind = Kind.CONFLICT
+
+    def __init__(self, conversation_id: ConversationId, status: str) -> None:
+        super().__init__(
+            f"That conversation is {status}. Set its status to active again, or start a new one.",
+            conversation_id=conversation_id,
+            status=status,
+        )
+
+
+class MessageNotFoundError(EngineError):
+    """The conversation has no such message."""
+
+    code = "message_not_found"
+    kind = Kind.NOT_FOUND
+
+    def __init__(self, message_id: MessageId) -> None:
+        super().__init__("There is no such message in that conversation.", message_id=message_id)

@@ -1,0 +1,69 @@
+"""Tables of this domain."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from conversation_engine.infra.db.base import Base, IdType, JsonType, MoneyType, UtcDateTime
+
+
+class ConversationModel(Base):
+    """A conversation and its running totals."""
+
+    __tablename__ = "conversations"
+
+    id: Mapped[str] = mapped_column(IdType, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(String(255))
+    type: Mapped[str] = mapped_column(String(50))
+    title: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(20))
+    system_prompt: Mapped[str | None] = mapped_column(Text)
+    model: Mapped[str | None] = mapped_column(String(255))
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JsonType)
+    message_count: Mapped[int] = mapped_column(Integer, default=0)
+    last_sequence: Mapped[int] = mapped_column(Integer, default=0)
+    input_tokens: Mapped[int] = mapped_column(BigInteger, default=0)
+    output_tokens: Mapped[int] = mapped_column(BigInteger, default=0)
+    cost: Mapped[Decimal] = mapped_column(MoneyType, default=Decimal(0))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_message_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        CheckConstraint("status IN ('active', 'completed', 'archived')", name="status_known"),
+        Index("ix_conversations_owner_id", "owner_id", "id"),
+    )
+
+
+class MessageModel(Base):
+    """One utterance; `sequence_number` orders it, never a clock."""
+
+    __tablename__ = "messages"
+
+    id: Mapped[str] = mapped_column(IdType, primary_key=True)
+    conversation_id: Mapped[str] = mapped_column(IdType, ForeignKey("conversations.id", ondelete="CASCADE"))
+    owner_id: Mapped[str] = mapped_column(String(255))
+    turn_id: Mapped[str | None] = mapped_column(IdType)
+    parent_id: Mapped[str | None] = mapped_column(IdType)
+    llm_request_id: Mapped[str | None] = mapped_column(IdType, ForeignKey("llm_requests.id", ondelete="SET NULL"))
+    sequence_number: Mapped[int] = mapped_column(Integer)
+    role: Mapped[str] = mapped_column(String(20))
+    content: Mapped[str] = mapped_column(Text)
+    content_format: Mapped[str] = mapped_column(String(4))
+    status: Mapped[str] = mapped_column(String(20))
+    token_count: Mapped[int | None] = mapped_column(Integer)
+    cost: Mapped[Decimal | None] = mapped_column(MoneyType)
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JsonType)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        UniqueConstraint("conversation_id", "sequence_number"),
+        CheckConstraint("role IN ('user', 'assistant', 'system')", name="role_known"),
+        CheckConstraint("content_format IN ('text', 'json')", name="content_format_known"),
+        CheckConstraint("status IN ('complete', 'partial')", name="status_known"),
+        Index("ix_messages_llm_request_id", "llm_request_id"),
+    )

@@ -1,0 +1,293 @@
+"""What one can do with a conversation."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from conversation_engine.domains.conversations.errors import (
+    ConversationForbiddenError,
+    ConversationNotActiveError,
+    ConversationNotFoundError,
+    MessageNotFoundError,
+)
+from conversation_engine.domains.conversations.repo import ConversationRepo, MessageRepo
+from conversation_engine.domains.conversations.settings import ConversationSettings
+from conversation_engine.domains.conversations.types import (
+    Content,
+    Conversation,
+    ConversationFilter,
+    ConversationStatus,
+    JsonObject,
+    Message,
+    NewConversation,
+    NewMessage,
+    Usage,
+)
+from conversation_engine.domains.llm.tokens import count_tokens
+from conversation_engine.infra.db.database import Database, Tx
+from conversation_engine.infra.ids import new_id
+from conversation_engine.kernel.clock import Clock
+from conversation_engine.kernel.errors import InvalidInputError
+from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
+from conversation_engine.kernel.paging import Cursor, Page, make_page
+from conversation_engine.kernel.text import checked_text, is_storable
+
+MOST_PER_PAGE = 200
+TYPE_LIMIT_CHARACTERS = 50
+MODEL_LIMIT_CHARACTERS = 255
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""NUL as JSON writes it, not a backslash followed by the letters u0000."""
+
+
+class ConversationService:
+    """The door to conversations and messages. Every method is scoped by the owner.
+
+    All raise ConversationNotFoundError for an unknown id and ConversationForbiddenError for somebody else's.
+    """
+
+    def __init__(self, database: Database, *, clock: Clock, settings: ConversationSettings) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._conversations = ConversationRepo()
+        self._messages = MessageRepo()
+
+    async def create(self, new: NewConversation) -> Conversation:
+        """Start an empty conversation. Metadata is copied. One short transaction."""
+        checked = self._checked_new(new)
+        conversation_id = ConversationId(new_id())
+
+        def work(tx: Tx) -> Conversation:
+            self._conversations.insert(tx, conversation_id, checked, at=self._clock.now())
+            return self._owned(tx, conversation_id, new.owner_id)
+
+        return await self._database.write(work)
+
+    async def get(self, conversation_id: ConversationId, *, owner_id: UserId) -> Conversation:
+        """One conversation, without its messages."""
+        return await self._database.read(lambda tx: self._owned(tx, conversation_id, owner_id))
+
+    async def list_of(
+        self, owner_id: UserId, wanted: ConversationFilter, *, cursor: str | None = None, limit: int = 50
+    ) -> Page[Conversation]:
+        """The owner's conversations, newest first. Costs the same on every page."""
+        at = None if cursor is None else Cursor.decode(cursor, types=(str,))
+        limit = _checked_limit(limit)
+        rows = await self._database.read(
+            lambda tx: self._conversations.list_of(tx, owner_id, wanted, cursor=at, count=limit + 1)
+        )
+        return make_page(rows, limit=limit, cursor=at, key_of=lambda row: (row.id,))
+
+    async def rename(self, conversation_id: ConversationId, title: str, *, owner_id: UserId) -> Conversation:
+        """Give it a title."""
+        checked = checked_text(title, name="title", limit_characters=self._settings.title_limit_characters)
+        return await self._change(conversation_id, owner_id, title=checked)
+
+    async def set_status(
+        self, conversation_id: ConversationId, status: ConversationStatus, *, owner_id: UserId
+    ) -> Conversation:
+        """Move it to `status`; leaving `active` stamps `ended_at`, coming back clears it. Idempotent."""
+
+        def work(tx: Tx) -> Conversation:
+            conversation = self._owned(tx, conversation_id, owner_id)
+            if conversation.status is status:
+                return conversation
+            now = self._clock.now()
+            ended_at = None if status is ConversationStatus.ACTIVE else conversation.ended_at or now
+            self._conversations.update(tx, conversation_id, status=status.value, ended_at=ended_at, updated_at=now)
+            return self._owned(tx, conversation_id, owner_id)
+
+        return await self._database.write(work)
+
+    async def set_metadata(
+        self, conversation_id: ConversationId, metadata: Mapping[str, Any] | None, *, owner_id: UserId
+    ) -> Conversation:
+        """Replace its metadata by a copy of `metadata` (`None` means `{}`)."""
+        return await self._change(conversation_id, owner_id, metadata=self._checked_metadata(metadata))
+
+    async def end(self, conversation_id: ConversationId, *, owner_id: UserId) -> Conversation:
+        """Complete it: it keeps its history and takes no more messages. Idempotent."""
+        return await self.set_status(conversation_id, ConversationStatus.COMPLETED, owner_id=owner_id)
+
+    async def delete(self, conversation_id: ConversationId, *, owner_id: UserId) -> None:
+        """Remove it with everything said in it. A second call raises ConversationNotFoundError."""
+
+        def work(tx: Tx) -> None:
+            self._owned(tx, conversation_id, owner_id)
+            self._conversations.delete(tx, conversation_id)
+
+        await self._database.write(work)
+
+    async def add_message(self, conversation_id: ConversationId, new: NewMessage, *, owner_id: UserId) -> Message:
+        """Write one message that no turn made. One short transaction."""
+        checked = self.checked_message(new)
+        _, message = await self._database.write(lambda tx: self.append(tx, conversation_id, checked, owner_id=owner_id))
+        return message
+
+    async def list_messages(
+        self,
+        conversation_id: ConversationId,
+        *,
+        owner_id: UserId,
+        cursor: str | None = None,
+        limit: int = 50,
+        newest_first: bool = False,
+    ) -> Page[Message]:
+        """Messages by sequence number. Two statements, the same cost on every page."""
+        at = None if cursor is None else Cursor.decode(cursor, types=(int,))
+        limit = _checked_limit(limit)
+
+        def work(tx: Tx) -> list[Message]:
+            self._owned(tx, conversation_id, owner_id)
+            return list(
+                self._messages.list_of(tx, conversation_id, cursor=at, count=limit + 1, newest_first=newest_first)
+            )
+
+        rows = await self._database.read(work)
+        return make_page(rows, limit=limit, cursor=at, key_of=lambda row: (row.sequence_number,))
+
+    async def get_message(self, conversation_id: ConversationId, message_id: MessageId, *, owner_id: UserId) -> Message:
+        """One message. Raises MessageNotFoundError."""
+
+        def work(tx: Tx) -> Message:
+            self._owned(tx, conversation_id, owner_id)
+            return self.message(tx, conversation_id, message_id)
+
+        return await self._database.read(work)
+
+    # ── for other rooms: these join the caller's transaction ──
+
+    def append(
+        self, tx: Tx, conversation_id: ConversationId, new: NewMessage, *, owner_id: UserId
+    ) -> tuple[Conversation, Message]:
+        """Write `new` (already checked) as the next message; two statements.
+
+        Raises ConversationNotActiveError when the conversation has ended.
+        """
+        now = self._clock.now()
+        conversation = self._conversations.find_to_append(tx, conversation_id, owner_id, usage=Usage(), at=now)
+        if conversation is None:
+            owned = self._owned(tx, conversation_id, owner_id)
+            raise ConversationNotActiveError(conversation_id, owned.status)
+        return conversation, self._messages.insert(tx, conversation, new, at=now)
+
+    def append_reply(
+        self, tx: Tx, conversation_id: ConversationId, new: NewMessage, *, owner_id: UserId, usage: Usage
+    ) -> tuple[Conversation, Message]:
+        """Write a reply as the next message and add `usage` to the totals, whatever the status; two statements."""
+        now = self._clock.now()
+        conversation = self._conversations.find_to_append_reply(tx, conversation_id, owner_id, usage=usage, at=now)
+        if conversation is None:
+            raise ConversationNotFoundError(conversation_id)
+        return conversation, self._messages.insert(tx, conversation, new, at=now)
+
+    def add_usage(self, tx: Tx, conversation_id: ConversationId, usage: Usage) -> None:
+        """Add to the totals where a model call left no message. One statement."""
+        self._conversations.add_usage(tx, conversation_id, usage, at=self._clock.now())
+
+    def open_for_reply(self, tx: Tx, conversation_id: ConversationId, *, owner_id: UserId) -> Conversation:
+        """The owner's conversation. Raises ConversationNotActiveError when it has ended."""
+        conversation = self._owned(tx, conversation_id, owner_id)
+        if conversation.status is not ConversationStatus.ACTIVE:
+            raise ConversationNotActiveError(conversation_id, conversation.status)
+        return conversation
+
+    def owned(self, tx: Tx, conversation_id: ConversationId, *, owner_id: UserId) -> Conversation:
+        """The conversation, if it is the owner's."""
+        return self._owned(tx, conversation_id, owner_id)
+
+    def message(self, tx: Tx, conversation_id: ConversationId, message_id: MessageId) -> Message:
+        """One message of a conversation whose owner was checked. Raises MessageNotFoundError."""
+        found = self.find_message(tx, conversation_id, message_id)
+        if found is None:
+            raise MessageNotFoundError(message_id)
+        return found
+
+    def find_message(self, tx: Tx, conversation_id: ConversationId, message_id: MessageId) -> Message | None:
+        """The same, `None` if it does not exist."""
+        return self._messages.find(tx, conversation_id, message_id)
+
+    def newest(self, tx: Tx, conversation_id: ConversationId, *, before: int, count: int) -> list[Message]:
+        """At most `count` messages below sequence number `before`, newest first. One statement."""
+        return self._messages.list_newest(tx, conversation_id, before=before, count=count)
+
+    def checked_message(self, new: NewMessage) -> NewMessage:
+        """`new` with its tokens counted and its metadata copied.
+
+        Raises InvalidTextError or InvalidInputError if it cannot be kept.
+        """
+        text = self._checked_content(new.content)
+        tokens = count_tokens(text) if new.token_count is None else new.token_count
+        return replace(new, token_count=tokens, metadata=self._checked_metadata(new.metadata))
+
+    def _owned(self, tx: Tx, conversation_id: ConversationId, owner_id: UserId) -> Conversation:
+        conversation = self._conversations.find(tx, conversation_id)
+        if conversation is None:
+            raise ConversationNotFoundError(conversation_id)
+        if conversation.owner_id != owner_id:
+            raise ConversationForbiddenError(conversation_id)
+        return conversation
+
+    async def _change(self, conversation_id: ConversationId, owner_id: UserId, **values: object) -> Conversation:
+        def work(tx: Tx) -> Conversation:
+            self._owned(tx, conversation_id, owner_id)
+            self._conversations.update(tx, conversation_id, updated_at=self._clock.now(), **values)
+            return self._owned(tx, conversation_id, owner_id)
+
+        return await self._database.write(work)
+
+    def _checked_new(self, new: NewConversation) -> NewConversation:
+        if new.title is not None:
+            checked_text(new.title, name="title", limit_characters=self._settings.title_limit_characters)
+        if new.system_prompt is not None:
+            checked_text(
+                new.system_prompt,
+                name="system prompt",
+                limit_characters=self._settings.message_limit_characters,
+            )
+        if new.model is not None:
+            checked_text(new.model, name="model", limit_characters=MODEL_LIMIT_CHARACTERS)
+        checked_text(new.type, name="conversation type", limit_characters=TYPE_LIMIT_CHARACTERS)
+        checked_text(new.owner_id, name="user id", limit_characters=255)
+        return replace(new, metadata=self._checked_metadata(new.metadata))
+
+    def _checked_content(self, content: Content) -> str:
+        limit = self._settings.message_limit_characters
+        if isinstance(content, str):
+            return checked_text(content, name="message", limit_characters=limit)
+        if not content:
+            raise InvalidInputError("The message is empty. Write something first.", field="content")
+        return _check_json(content, name="message", limit_characters=limit)
+
+    def _checked_metadata(self, metadata: Mapping[str, Any] | None) -> JsonObject:
+        if not metadata:
+            return {}
+        limit = self._settings.metadata_limit_characters
+        copied: JsonObject = json.loads(_check_json(dict(metadata), name="metadata", limit_characters=limit))
+        return copied
+
+
+def _check_json(document: object, *, name: str, limit_characters: int) -> str:
+    try:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"The {name} is not plain JSON (or is nested too deeply).", field=name) from error
+    if len(text) > limit_characters:
+        raise InvalidInputError(
+            f"The {name} has {len(text)} characters of JSON; at most {limit_characters} are taken.",
+            field=name,
+            limit_characters=limit_characters,
+        )
+    if _ESCAPED_NUL.search(text) or not is_storable(text):
+        raise InvalidInputError(
+            f"The {name} holds a NUL character or half a character. Send valid UTF-8 text.", field=name
+        )
+    return text
+
+
+def _checked_limit(limit: int) -> int:
+    if not 1 <= limit <= MOST_PER_PAGE:
+        raise InvalidInputError(f"`limit` is {limit}; it must be between 1 and {MOST_PER_PAGE}.", field="limit")
+    return limit

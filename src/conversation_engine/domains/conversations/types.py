@@ -1,0 +1,142 @@
+"""The words of this domain."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from conversation_engine.kernel.ids import ConversationId, LlmRequestId, MessageId, TurnId, UserId
+
+JsonObject = dict[str, Any]
+Content = str | JsonObject | list[Any]
+"""What a message says: text, or a JSON document."""
+
+
+class ConversationStatus(StrEnum):
+    """Where a conversation is in its life; only an active one takes messages."""
+
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    ARCHIVED = "archived"
+
+
+class MessageRole(StrEnum):
+    """Whose utterance a message is."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    SYSTEM = "system"
+
+
+class MessageStatus(StrEnum):
+    """Whether a message is whole."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    """The reply was cut (by the user, a fault or a crash): this is its beginning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A conversation without its messages. Ids are strings; times are UTC."""
+
+    id: ConversationId
+    owner_id: UserId
+    type: str
+    title: str | None
+    status: ConversationStatus
+    system_prompt: str | None
+    model: str | None
+    """The model that answers here unless a turn names another; `None` means the engine's default."""
+    metadata: JsonObject
+    message_count: int
+    last_sequence: int
+    """The highest sequence number ever given out here."""
+    input_tokens: int
+    """Prompt tokens of all turns, cached ones included."""
+    output_tokens: int
+    """Reply tokens of all turns."""
+    cost: Decimal
+    """US dollars, the sum of every attempt whose price is known."""
+    created_at: datetime
+    updated_at: datetime
+    last_message_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One utterance."""
+
+    id: MessageId
+    conversation_id: ConversationId
+    turn_id: TurnId | None
+    parent_id: MessageId | None
+    llm_request_id: LlmRequestId | None
+    """The model call that made it; `None` for what people and programs said."""
+    sequence_number: int
+    """1, 2, 3 … per conversation, without gaps, in the order of commitment."""
+    role: MessageRole
+    content: Content
+    status: MessageStatus
+    token_count: int | None
+    """Tokens of the content alone: the provider's figure for replies, our tokenizer's for the rest."""
+    cost: Decimal | None
+    """US dollars of the model call that made it; `None` where there was none or its price is unknown."""
+    metadata: JsonObject
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewConversation:
+    """What is needed to start one."""
+
+    owner_id: UserId
+    type: str = "general"
+    title: str | None = None
+    system_prompt: str | None = None
+    model: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """An utterance about to be written; the store gives it its place."""
+
+    id: MessageId
+    role: MessageRole
+    content: Content
+    status: MessageStatus = MessageStatus.COMPLETE
+    token_count: int | None = None
+    cost: Decimal | None = None
+    turn_id: TurnId | None = None
+    parent_id: MessageId | None = None
+    llm_request_id: LlmRequestId | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens and dollars to add to a conversation's totals."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationFilter:
+    """Which of a user's conversations to list; `None` means any."""
+
+    type: str | None = None
+    status: ConversationStatus | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Messages in order, and whether older ones were left in the store."""
+
+    messages: Sequence[Message]
+    has_older: bool

@@ -1,0 +1,1 @@
+"""Calls to language models: one port, one adapter per protocol, every attempt on record."""

@@ -1,0 +1,54 @@
+"""Which models there are, and who answers for each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from conversation_engine.domains.llm.errors import UnknownModelError
+from conversation_engine.domains.llm.ports import ModelProvider
+from conversation_engine.domains.llm.types import ModelCard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A provider and the rule for its models' names: exactly `name`, or `name/ANYTHING`."""
+
+    provider: ModelProvider
+    context_tokens: int
+    only_model: str | None = None
+    """The provider's own name of its single model; `None` where people name one after the slash."""
+    is_free: bool = False
+
+
+class ModelCatalog:
+    """Resolves the names that people use."""
+
+    def __init__(self, families: Mapping[str, Family], *, default: str) -> None:
+        self._families = families
+        self._default = default
+
+    def card(self, name: str | None) -> ModelCard:
+        """The model of this name (`None`: the default). Raises UnknownModelError."""
+        wanted = name or self._default
+        family_name, _, model = wanted.partition("/")
+        family = self._families.get(family_name)
+        if family is None or bool(model) == bool(family.only_model):
+            raise UnknownModelError(wanted, self._patterns())
+        return ModelCard(
+            name=wanted,
+            provider=family.provider.name,
+            provider_model=family.only_model or model,
+            context_tokens=family.context_tokens,
+            is_free=family.is_free,
+        )
+
+    def provider(self, card: ModelCard) -> ModelProvider:
+        """Who answers for a card of this catalogue."""
+        return self._families[card.name.partition("/")[0]].provider
+
+    async def aclose(self) -> None:
+        """Close every provider."""
+        for family in self._families.values():
+            await family.provider.aclose()
+
+    def _patterns(self) -> list[str]:
+        return [name if family.only_model else f"{name}/NAME" for name, family in self._families.items()]

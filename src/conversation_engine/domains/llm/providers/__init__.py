@@ -1,0 +1,1 @@
+"""One adapter per protocol. Only the wiring chooses among them."""

@@ -1,0 +1,82 @@
+"""Every query about model calls."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, insert, select
+
+from conversation_engine.domains.llm.models import LlmRequestModel
+from conversation_engine.domains.llm.types import Attempt, AttemptStatus, TokenUsage, UsageSource
+from conversation_engine.infra.db.database import Tx
+from conversation_engine.kernel.ids import TurnId
+
+_requests = LlmRequestModel.__table__
+_INSERT = insert(_requests)
+
+
+class LlmRequestRepo:
+    """Rows of `llm_requests`."""
+
+    def insert(self, tx: Tx, attempt: Attempt) -> None:
+        """Put one provider call on record."""
+        usage = attempt.usage
+        tx.execute(
+            _INSERT,
+            {
+                "id": attempt.id,
+                "conversation_id": attempt.conversation_id,
+                "owner_id": attempt.owner_id,
+                "turn_id": attempt.turn_id,
+                "attempt": attempt.attempt,
+                "provider": attempt.provider,
+                "model": attempt.model,
+                "parameters": attempt.parameters,
+                "status": attempt.status.value,
+                "latency_ms": attempt.latency_ms,
+                "first_token_ms": attempt.first_token_ms,
+                "input_tokens": usage.input_tokens if usage else None,
+                "output_tokens": usage.output_tokens if usage else None,
+                "cached_tokens": usage.cached_tokens if usage else None,
+                "usage_source": usage.source.value if usage else None,
+                "cost": attempt.cost,
+                "finish_reason": attempt.finish_reason,
+                "error_code": attempt.error_code,
+                "error_cause": attempt.error_cause,
+                "created_at": attempt.created_at,
+            },
+        )
+
+    def list_of_turn(self, tx: Tx, turn_id: TurnId) -> Sequence[Attempt]:
+        """A turn's calls, in order."""
+        query = select(*_requests.c).where(_requests.c.turn_id == turn_id).order_by(_requests.c.attempt)
+        return [_attempt(row) for row in tx.execute(query)]
+
+
+def _attempt(row: Row[Any]) -> Attempt:
+    usage = None
+    if row.input_tokens is not None:
+        usage = TokenUsage(
+            input_tokens=row.input_tokens,
+            cached_tokens=row.cached_tokens or 0,
+            output_tokens=row.output_tokens or 0,
+            source=UsageSource(row.usage_source),
+        )
+    return Attempt(
+        id=row.id,
+        conversation_id=row.conversation_id,
+        owner_id=row.owner_id,
+        turn_id=row.turn_id,
+        attempt=row.attempt,
+        provider=row.provider,
+        model=row.model,
+        parameters=row.parameters,
+        status=AttemptStatus(row.status),
+        latency_ms=row.latency_ms,
+        first_token_ms=row.first_token_ms,
+        usage=usage,
+        cost=row.cost,
+        finish_reason=row.finish_reason,
+        error_code=row.error_code,
+        error_cause=row.error_cause,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,30 @@
+"""Which models answer, and how long we wait for them."""
+
+from pydantic import BaseModel, Field, SecretStr
+
+
+class LlmSettings(BaseModel):
+    """Models by name: `local`, `openai/NAME` or `anthropic/NAME`."""
+
+    model: str = Field(
+        "local",
+        description="The model that answers unless a conversation or a turn names another: "
+        "`local`, `openai/NAME` or `anthropic/NAME`.",
+    )
+    openai_base_url: str = Field(
+        "https://api.openai.com/v1",
+        description="Where `openai/…` models are: OpenAI or any endpoint that speaks its chat completions.",
+    )
+    openai_api_key: SecretStr | None = Field(None, description="Key for `openai/…` models.")
+    anthropic_base_url: str = Field("https://api.anthropic.com", description="Where `anthropic/…` models are.")
+    anthropic_api_key: SecretStr | None = Field(None, description="Key for `anthropic/…` models.")
+    local_model_slots: int = Field(2, ge=1, description="Conversations the local model answers at the same time.")
+    local_model_threads: int = Field(2, ge=1, description="CPU threads of the local model.")
+    model_context_tokens: int = Field(
+        128_000, ge=256, description="Context length assumed for a hosted model, prompt and reply together."
+    )
+    reply_limit_tokens: int = Field(1024, ge=1, description="Longest reply asked for unless a turn says otherwise.")
+    connect_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection to a model service.")
+    first_token_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for the first token of a reply.")
+    between_tokens_timeout_seconds: float = Field(30.0, gt=0, description="Longest silence inside a reply.")
+    total_timeout_seconds: float = Field(600.0, gt=0, description="Longest time one model call may take.")

@@ -1,0 +1,140 @@
+"""The words of model calls."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal
+
+from conversation_engine.kernel.ids import ConversationId, LlmRequestId, TurnId, UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LLMMessage:
+    """One message as a model is shown it."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How a reply is drawn; `None` leaves the choice to the provider."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    reply_limit_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Only what was chosen."""
+        chosen = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "reply_limit_tokens": self.reply_limit_tokens,
+            "stop": list(self.stop) or None,
+            "seed": self.seed,
+        }
+        return {name: value for name, value in chosen.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """One call: what is shown and how the reply is drawn."""
+
+    model: str
+    """The provider's own name for it."""
+    messages: Sequence[LLMMessage]
+    sampling: Sampling
+
+
+class UsageSource(StrEnum):
+    """Who counted the tokens."""
+
+    PROVIDER = "provider"
+    ESTIMATED = "estimated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenUsage:
+    """What one call used."""
+
+    input_tokens: int
+    """Everything the model read, cached tokens included."""
+    cached_tokens: int
+    """The part of `input_tokens` that came from the provider's prompt cache."""
+    output_tokens: int
+    """Everything the model wrote."""
+    source: UsageSource = UsageSource.PROVIDER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta:
+    """More of the reply: never empty, always storable text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyFinished:
+    """The last thing a provider yields; without it the stream was cut."""
+
+    finish_reason: str
+    """`stop`, `length`, `content_filter`, … in the OpenAI dialect's words."""
+    usage: TokenUsage | None
+    """`None` where the provider reports none."""
+
+
+ModelEvent = TextDelta | ReplyFinished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What we know of a model before calling it."""
+
+    name: str
+    """How people choose it here, such as `openai/gpt-5-mini`."""
+    provider: str
+    provider_model: str
+    context_tokens: int
+    """Prompt and reply together."""
+    is_free: bool = False
+    """Whether a call costs nothing by definition (a model on our own machine)."""
+
+
+class AttemptStatus(StrEnum):
+    """How a model call ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One provider call, as it is recorded."""
+
+    id: LlmRequestId
+    conversation_id: ConversationId
+    owner_id: UserId
+    turn_id: TurnId
+    attempt: int
+    """1 for a turn's first call."""
+    provider: str
+    model: str
+    parameters: dict[str, Any]
+    status: AttemptStatus
+    latency_ms: int
+    """From the call to its end."""
+    first_token_ms: int | None
+    """From the call to the first text; `None` if none came."""
+    usage: TokenUsage | None
+    cost: Decimal | None
+    """US dollars; `None` where the price or the usage is unknown."""
+    finish_reason: str | None
+    error_code: str | None
+    error_cause: str | None
+    """For operators: never shown to users, never holds a key."""
+    created_at: datetime

@@ -1,0 +1,68 @@
+"""The engine: everything behind every door."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from conversation_engine.domains.conversations.service import ConversationService
+from conversation_engine.domains.llm.ports import ModelProvider
+from conversation_engine.engine.migrating import upgrade
+from conversation_engine.engine.settings import Settings
+from conversation_engine.engine.wiring import make_catalog, make_turns
+from conversation_engine.infra.db.opening import backend_of, open_database
+from conversation_engine.kernel.clock import Clock, SystemClock
+from conversation_engine.turns.service import TurnService
+
+
+class ConversationEngine:
+    """Conversations, turns and models over one database.
+
+    ```python
+    async with ConversationEngine() as engine:
+        conversation = await engine.conversations.create(NewConversation(owner_id="ada"))
+    ```
+
+    Settings come from `CE_…` environment variables unless given. Many engines may run in one process.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        providers: Mapping[str, ModelProvider] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """`providers` adds model services by family name: `{"mine": provider}` answers for `mine/ANYTHING`."""
+        self.settings = settings or Settings()
+        self.clock = clock or SystemClock()
+        self.database = open_database(self.settings.resolved_database_url, self.settings)
+        self._catalog = make_catalog(self.settings, providers or {})
+        self.conversations: ConversationService
+        self.turns: TurnService
+        self.conversations, self.turns = make_turns(
+            self.database, self._catalog, settings=self.settings, clock=self.clock
+        )
+
+    async def start(self) -> None:
+        """Bring an embedded database to this version's schema and begin to take turns."""
+        if backend_of(self.settings.resolved_database_url) == "sqlite":
+            await upgrade(self.database)
+        await self.turns.start()
+
+    async def aclose(self) -> None:
+        """Let running turns end (see `CE_GRACE_SECONDS`), then let go of everything."""
+        await self.turns.aclose()
+        await self._catalog.aclose()
+        await self.database.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,15 @@
+"""The whole schema, as the models say it; what migrations are compared with."""
+
+from sqlalchemy import MetaData
+
+from conversation_engine.domains.conversations import models as conversations
+from conversation_engine.domains.llm import models as llm
+from conversation_engine.infra.db.base import Base
+from conversation_engine.turns import models as turns
+
+_TABLES_ARE_REGISTERED_BY = (conversations, llm, turns)
+
+
+def schema() -> MetaData:
+    """Every table of the product."""
+    return Base.metadata

@@ -1,0 +1,50 @@
+"""Every knob of the product, read from `CE_…` environment variables.
+
+Each package owns its part (`settings.py` there); this is their sum. `docs/reference/settings.md` is made from it.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from conversation_engine.domains.conversations.settings import ConversationSettings
+from conversation_engine.domains.llm.settings import LlmSettings
+from conversation_engine.domains.users.settings import TokenSettings
+from conversation_engine.infra.db.settings import DatabaseSettings
+from conversation_engine.infra.web.settings import WebSettings
+from conversation_engine.turns.settings import TurnSettings
+
+SETTINGS_PREFIX = "CE_"
+
+
+class Settings(
+    BaseSettings,
+    ConversationSettings,
+    LlmSettings,
+    TurnSettings,
+    TokenSettings,
+    WebSettings,
+    DatabaseSettings,
+):
+    """What an operator can set. Unset means: one laptop, no key, no network."""
+
+    model_config = SettingsConfigDict(env_prefix=SETTINGS_PREFIX, extra="ignore", frozen=True)
+
+    data_dir: Path = Field(
+        Path(".conversation_engine"),
+        description="Folder of the embedded database and the local secret; made on first start.",
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        description="`postgresql://user:password@host/name` or `sqlite:///path`; unset means a file in the data folder.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
+
+    @property
+    def resolved_database_url(self) -> str:
+        """Where the data is, credentials included."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir / 'conversations.db'}"

@@ -1,0 +1,61 @@
+"""Chooses every implementation."""
+
+from collections.abc import Mapping
+
+from conversation_engine.domains.conversations.service import ConversationService
+from conversation_engine.domains.llm.catalog import Family, ModelCatalog
+from conversation_engine.domains.llm.ports import ModelProvider
+from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.domains.users.secret import local_secret
+from conversation_engine.domains.users.tokens import TokenService
+from conversation_engine.engine.settings import Settings
+from conversation_engine.infra.db.database import Database
+from conversation_engine.kernel.clock import Clock
+from conversation_engine.turns.service import TurnService
+
+
+def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> ModelCatalog:
+    """The configured models, and `extra` providers by family name."""
+    from conversation_engine.domains.llm.providers.anthropic_messages import AnthropicProvider
+    from conversation_engine.domains.llm.providers.local.provider import LocalProvider
+    from conversation_engine.domains.llm.providers.openai_chat import OpenAIChatProvider
+    from conversation_engine.domains.llm.wire import make_client
+
+    local = LocalProvider(make_client(settings), slots=settings.local_model_slots, threads=settings.local_model_threads)
+    openai = OpenAIChatProvider(
+        make_client(settings),
+        name="openai",
+        base_url=settings.openai_base_url,
+        api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else None,
+    )
+    anthropic = AnthropicProvider(
+        make_client(settings),
+        base_url=settings.anthropic_base_url,
+        api_key=settings.anthropic_api_key.get_secret_value() if settings.anthropic_api_key else None,
+    )
+    families = {
+        "local": Family(provider=local, context_tokens=local.context_tokens, only_model=local.model_name, is_free=True),
+        "openai": Family(provider=openai, context_tokens=settings.model_context_tokens),
+        "anthropic": Family(provider=anthropic, context_tokens=settings.model_context_tokens),
+    }
+    families |= {
+        name: Family(provider=provider, context_tokens=settings.model_context_tokens)
+        for name, provider in extra.items()
+    }
+    return ModelCatalog(families, default=settings.model)
+
+
+def make_turns(
+    database: Database, catalog: ModelCatalog, *, settings: Settings, clock: Clock
+) -> tuple[ConversationService, TurnService]:
+    """The write path over one database."""
+    conversations = ConversationService(database, clock=clock, settings=settings)
+    llm = LlmService(catalog, clock=clock, settings=settings)
+    turns = TurnService(database, conversations=conversations, llm=llm, clock=clock, settings=settings)
+    return conversations, turns
+
+
+def make_tokens(settings: Settings, clock: Clock) -> TokenService:
+    """Signs with CE_SECRET, or with the laptop's own secret where none is set. Raises WeakSecretError."""
+    secret = settings.secret.get_secret_value() if settings.secret else local_secret(settings.data_dir)
+    return TokenService(secret=secret, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock)

@@ -1,0 +1,1 @@
+"""Machinery that knows libraries, not the product."""

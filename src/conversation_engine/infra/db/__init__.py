@@ -1,0 +1,1 @@
+"""One seam for two databases. All that is known about a dialect is in this folder."""

@@ -1,0 +1,45 @@
+"""The unit-of-work seam: a transaction is a plain function over a connection.
+
+`await database.write(lambda tx: repo.rename(tx, …))` runs the function in one short transaction and commits
+before it returns. The function is synchronous on purpose: nothing in it can await a provider, a consumer or a
+cache, so no transaction is ever open across one.
+"""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+T = TypeVar("T")
+
+Tx = Connection
+"""An open transaction. Repositories take it first and never commit."""
+
+UniqueViolation = IntegrityError
+"""What a statement raises that breaks a constraint; the transaction is then lost."""
+
+
+class Database(Protocol):
+    """Two verbs on either database; safe to call from many tasks at once."""
+
+    @property
+    def url(self) -> str:
+        """Where the data is, without credentials."""
+        ...
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` on one consistent snapshot. May run at the same time as a write."""
+        ...
+
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` in one transaction: committed when this returns, rolled back when it raises."""
+        ...
+
+    async def migrate(self, work: Callable[[Tx], T]) -> T:
+        """Run `work`, which changes the schema, in one transaction while no other process does the same."""
+        ...
+
+    async def aclose(self) -> None:
+        """Finish what is running and let go of every connection. Idempotent."""
+        ...

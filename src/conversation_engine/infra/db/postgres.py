@@ -1,0 +1,49 @@
+"""All we know about PostgreSQL."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import func, make_url, select
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from conversation_engine.infra.db.database import Tx
+
+T = TypeVar("T")
+
+MIGRATION_LOCK = 0x636F6E766F  # "convo": any number that nobody else in this database uses
+
+
+class PostgresDatabase:
+    """A PostgreSQL database behind the unit-of-work seam, through a pool of asyncpg connections."""
+
+    def __init__(self, url: str, *, pool_size: int, max_overflow: int) -> None:
+        self._engine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            pool_use_lifo=True,
+        )
+
+    @property
+    def url(self) -> str:
+        return self._engine.url.render_as_string(hide_password=True)
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        return await self._transact(work)
+
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        return await self._transact(work)
+
+    async def migrate(self, work: Callable[[Tx], T]) -> T:
+        def locked(tx: Tx) -> T:
+            tx.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            return work(tx)
+
+        return await self.write(locked)
+
+    async def aclose(self) -> None:
+        await self._engine.dispose()
+
+    async def _transact(self, work: Callable[[Tx], T]) -> T:
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)

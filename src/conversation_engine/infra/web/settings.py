@@ -1,0 +1,11 @@
+"""Knobs of the HTTP doors."""
+
+from pydantic import BaseModel, Field
+
+
+class WebSettings(BaseModel):
+    """Where the server listens and what it takes."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on. Outside loopback a secret must be set.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    body_limit_bytes: int = Field(1_048_576, ge=1024, description="Largest request body.")

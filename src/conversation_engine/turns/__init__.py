@@ -1,0 +1,1 @@
+"""The write path: one durable turn, from the question to the recorded answer."""

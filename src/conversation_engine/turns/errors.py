@@ -1,0 +1,38 @@
+"""Why a turn was refused."""
+
+from conversation_engine.kernel.errors import EngineError, Kind
+from conversation_engine.kernel.ids import TurnId
+
+
+class TurnNotFoundError(EngineError):
+    """The conversation has no such turn."""
+
+    code = "turn_not_found"
+    kind = Kind.NOT_FOUND
+
+    def __init__(self, turn_id: TurnId) -> None:
+        super().__init__("There is no such turn in that conversation.", turn_id=turn_id)
+
+
+class TurnInProgressError(EngineError):
+    """A conversation answers one message at a time."""
+
+    code = "turn_in_progress"
+    kind = Kind.CONFLICT
+
+    def __init__(self, turn_id: TurnId | None) -> None:
+        super().__init__(
+            "This conversation is still answering. Wait for that turn to end, or cancel it, then try again.",
+            turn_id=turn_id,
+            retry_after=1,
+        )
+
+
+class ShuttingDownError(EngineError):
+    """This process takes no new turns because it is stopping."""
+
+    code = "shutting_down"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__("This server is stopping. Try again in a moment.", retry_after=2)

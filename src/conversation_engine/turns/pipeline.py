@@ -1,0 +1,85 @@
+"""The order of the steps, and what happens when one fails."""
+
+import asyncio
+
+import structlog
+
+from conversation_engine.domains.llm.errors import ModelError
+from conversation_engine.kernel.errors import EngineError, InternalError
+from conversation_engine.turns.reply_log import ReplyLog
+from conversation_engine.turns.run import TurnRun
+from conversation_engine.turns.steps.assemble import AssembleStep
+from conversation_engine.turns.steps.generate import GenerateStep
+from conversation_engine.turns.steps.record import Ending, RecordStep
+from conversation_engine.turns.types import TurnDetail, TurnEnded, TurnError
+
+RECORD_RETRY_SECONDS = (0.1, 0.5, 2.0, 5.0)
+"""Waits between tries to record when the store is away; after the last, recovery ends the turn."""
+
+_log = structlog.get_logger()
+
+
+class TurnPipeline:
+    """Takes an admitted turn to its end. Never raises: whatever happens is recorded."""
+
+    def __init__(
+        self, *, assemble: AssembleStep, generate: GenerateStep, record: RecordStep, reply_log: ReplyLog
+    ) -> None:
+        self._assemble = assemble
+        self._generate = generate
+        self._record = record
+        self._reply_log = reply_log
+
+    async def __call__(self, run: TurnRun, *, holder: str) -> None:
+        """assemble → generate → record, then tell the watchers."""
+        try:
+            run.window = await self._assemble(run.conversation, run.card, run.sampling)
+            await self._generate(run)
+        except EngineError as error:
+            run.error = error
+        except Exception:
+            _log.exception("turn.crashed", turn_id=run.turn.id)
+            run.error = InternalError()
+        await self._reply_log.settle(run.live)
+        detail = await self._recorded(_ending(run, holder=holder))
+        if detail is not None:
+            run.live.end(TurnEnded(detail=detail, offset=run.live.length))
+            _log_end(run, detail)
+
+    async def _recorded(self, ending: Ending) -> TurnDetail | None:
+        for wait in (*RECORD_RETRY_SECONDS, None):
+            try:
+                return await self._record(ending)
+            except Exception as error:
+                _log.exception("turn.record_failed", turn_id=ending.turn.id, error=type(error).__name__)
+                if wait is None:
+                    return None
+                await asyncio.sleep(wait)
+        return None
+
+
+def _ending(run: TurnRun, *, holder: str) -> Ending:
+    error = run.error
+    return Ending(
+        turn=run.turn,
+        state=run.outcome(),
+        text=run.live.text(),
+        attempts=tuple(answer.attempt for answer in run.answers),
+        error=None if error is None else TurnError(code=error.code, detail=error.detail),
+        manifest=None if run.window is None else run.window.manifest,
+        reply_metadata=run.reply_metadata,
+        holder=holder,
+    )
+
+
+def _log_end(run: TurnRun, detail: TurnDetail) -> None:
+    cause = run.error.cause if isinstance(run.error, ModelError) else None
+    _log.info(
+        "turn.recorded",
+        turn_id=run.turn.id,
+        conversation_id=run.turn.conversation_id,
+        state=detail.turn.state.value,
+        model=run.turn.model,
+        error=detail.turn.error.code if detail.turn.error else None,
+        cause=cause,
+    )

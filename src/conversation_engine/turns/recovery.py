@@ -1,0 +1,60 @@
+"""Ends turns whose process died: the lease ran out, what was checkpointed is kept."""
+
+from datetime import timedelta
+
+import structlog
+
+from conversation_engine.infra.db.database import Database, Tx
+from conversation_engine.kernel.clock import Clock
+from conversation_engine.turns.repo import Lease, TurnRepo
+from conversation_engine.turns.steps.record import Ending, RecordStep
+from conversation_engine.turns.types import Turn, TurnError, TurnState
+
+CLAIM_COUNT = 100
+INTERRUPTED = TurnError(
+    code="turn_interrupted",
+    detail="The server stopped while it was answering. What was said so far is kept; ask again for the rest.",
+)
+_log = structlog.get_logger()
+
+
+class TurnRecovery:
+    """Claims expired leases; any number of processes may do so at once."""
+
+    def __init__(self, database: Database, *, record: RecordStep, clock: Clock) -> None:
+        self._database = database
+        self._record = record
+        self._clock = clock
+        self._repo = TurnRepo()
+
+    async def sweep(self, *, holder: str, lease_seconds: float) -> int:
+        """End every turn whose lease has run out; returns how many. One transaction to claim, one a turn to end."""
+        now = self._clock.now()
+        lease = Lease(holder=holder, expires_at=now + timedelta(seconds=lease_seconds))
+        turns = await self._database.write(
+            lambda tx: self._repo.claim_expired(tx, now=now, lease=lease, count=CLAIM_COUNT)
+        )
+        for turn in turns:
+            await self._interrupt(turn, holder=holder)
+        return len(turns)
+
+    async def _interrupt(self, turn: Turn, *, holder: str) -> None:
+        def work(tx: Tx) -> int:
+            text = self._repo.checkpointed_text(tx, turn.id, attempt=turn.attempt)
+            self._record.record(
+                tx,
+                Ending(
+                    turn=turn,
+                    state=TurnState.INTERRUPTED,
+                    text=text,
+                    attempts=(),
+                    error=INTERRUPTED,
+                    manifest=None,
+                    reply_metadata={},
+                    holder=holder,
+                ),
+            )
+            return len(text)
+
+        kept = await self._database.write(work)
+        _log.warning("turn.recovered", turn_id=turn.id, conversation_id=turn.conversation_id, characters=kept)

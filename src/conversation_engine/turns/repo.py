@@ -1,0 +1,181 @@
+"""Every query of the write path."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, delete, insert, select, update
+
+from conversation_engine.infra.db.database import Tx
+from conversation_engine.kernel.ids import ConversationId, TurnId
+from conversation_engine.turns.models import ReplyCheckpointModel, TurnModel
+from conversation_engine.turns.types import Turn, TurnError, TurnState
+
+_turns = TurnModel.__table__
+_checkpoints = ReplyCheckpointModel.__table__
+
+_INSERT_TURN = insert(_turns)
+_INSERT_CHECKPOINTS = insert(_checkpoints)
+_FINISH = (
+    update(TurnModel)
+    .where(
+        TurnModel.id == bindparam("turn_id"),
+        TurnModel.state == TurnState.RUNNING.value,
+        TurnModel.lease_owner == bindparam("holder"),
+    )
+    .values(
+        state=bindparam("then"),
+        manifest=bindparam("shown", type_=_turns.c.manifest.type),
+        error_code=bindparam("code"),
+        error_detail=bindparam("detail"),
+        finished_at=bindparam("at", type_=_turns.c.finished_at.type),
+        lease_owner=None,
+        lease_expires_at=None,
+    )
+)
+"""Fenced: changes nothing when the lease has passed to somebody else or the turn has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Who works on a turn, and until when without a sign of life."""
+
+    holder: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A piece of a running reply."""
+
+    turn_id: TurnId
+    attempt: int
+    start_offset: int
+    text: str
+
+
+class TurnRepo:
+    """Rows of `turns` and `reply_checkpoints`."""
+
+    def insert(
+        self, tx: Tx, turn: Turn, *, lease: Lease, parameters: dict[str, Any], reply_metadata: dict[str, Any]
+    ) -> None:
+        """Write a running turn. Raises UniqueViolation when its conversation has one already."""
+        tx.execute(
+            _INSERT_TURN,
+            {
+                "id": turn.id,
+                "conversation_id": turn.conversation_id,
+                "owner_id": turn.owner_id,
+                "state": turn.state.value,
+                "attempt": turn.attempt,
+                "model": turn.model,
+                "parameters": parameters,
+                "reply_metadata": reply_metadata,
+                "user_message_id": turn.user_message_id,
+                "reply_message_id": turn.reply_message_id,
+                "lease_owner": lease.holder,
+                "lease_expires_at": lease.expires_at,
+                "created_at": turn.created_at,
+            },
+        )
+
+    def finish(self, tx: Tx, turn: Turn, *, holder: str, manifest: dict[str, Any] | None) -> bool:
+        """Write the final state of `turn`; false when it is no longer `holder`'s to finish."""
+        result = tx.execute(
+            _FINISH,
+            {
+                "turn_id": turn.id,
+                "holder": holder,
+                "then": turn.state.value,
+                "shown": manifest,
+                "code": turn.error.code if turn.error else None,
+                "detail": turn.error.detail if turn.error else None,
+                "at": turn.finished_at,
+            },
+        )
+        return result.rowcount == 1
+
+    def find(self, tx: Tx, turn_id: TurnId) -> Turn | None:
+        """The turn, whosever it is."""
+        row = tx.execute(select(*_turns.c).where(_turns.c.id == turn_id)).first()
+        return None if row is None else _turn(row)
+
+    def find_manifest(self, tx: Tx, turn_id: TurnId) -> dict[str, Any] | None:
+        """What the model was shown, once the turn has ended."""
+        manifest: dict[str, Any] | None = tx.scalar(select(_turns.c.manifest).where(_turns.c.id == turn_id))
+        return manifest
+
+    def find_running(self, tx: Tx, conversation_id: ConversationId) -> Turn | None:
+        """The conversation's running turn; a database constraint allows one at most."""
+        query = select(*_turns.c).where(
+            _turns.c.conversation_id == conversation_id, _turns.c.state == TurnState.RUNNING.value
+        )
+        row = tx.execute(query).first()
+        return None if row is None else _turn(row)
+
+    def extend_leases(self, tx: Tx, *, lease: Lease) -> None:
+        """A sign of life for every turn of one holder."""
+        tx.execute(
+            update(_turns)
+            .where(_turns.c.state == TurnState.RUNNING.value, _turns.c.lease_owner == lease.holder)
+            .values(lease_expires_at=lease.expires_at)
+        )
+
+    def claim_expired(self, tx: Tx, *, now: datetime, lease: Lease, count: int) -> Sequence[Turn]:
+        """Take over turns whose holder gave no sign of life; rows that another process is claiming are passed over."""
+        expired = and_(_turns.c.state == TurnState.RUNNING.value, _turns.c.lease_expires_at < now)
+        rows = tx.execute(
+            select(*_turns.c)
+            .where(expired)
+            .order_by(_turns.c.lease_expires_at)
+            .limit(count)
+            .with_for_update(skip_locked=True)
+        ).all()
+        if rows:
+            tx.execute(
+                update(_turns)
+                .where(_turns.c.id.in_([row.id for row in rows]))
+                .values(lease_owner=lease.holder, lease_expires_at=lease.expires_at)
+            )
+        return [_turn(row) for row in rows]
+
+    def insert_checkpoints(self, tx: Tx, checkpoints: Sequence[Checkpoint]) -> None:
+        """Write pieces of running replies, of any number of turns, in one statement."""
+        tx.execute(
+            _INSERT_CHECKPOINTS,
+            [
+                {"turn_id": c.turn_id, "attempt": c.attempt, "start_offset": c.start_offset, "text": c.text}
+                for c in checkpoints
+            ],
+        )
+
+    def checkpointed_text(self, tx: Tx, turn_id: TurnId, *, attempt: int) -> str:
+        """What is durable of a reply that is not recorded yet."""
+        query = (
+            select(_checkpoints.c.text)
+            .where(_checkpoints.c.turn_id == turn_id, _checkpoints.c.attempt == attempt)
+            .order_by(_checkpoints.c.start_offset)
+        )
+        return "".join(tx.scalars(query))
+
+    def delete_checkpoints(self, tx: Tx, turn_id: TurnId) -> None:
+        """The reply is a message now: its pieces are not needed any more."""
+        tx.execute(delete(_checkpoints).where(_checkpoints.c.turn_id == turn_id))
+
+
+def _turn(row: Row[Any]) -> Turn:
+    return Turn(
+        id=row.id,
+        conversation_id=row.conversation_id,
+        owner_id=row.owner_id,
+        state=TurnState(row.state),
+        attempt=row.attempt,
+        model=row.model,
+        user_message_id=row.user_message_id,
+        reply_message_id=row.reply_message_id,
+        error=None if row.error_code is None else TurnError(code=row.error_code, detail=row.error_detail),
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )

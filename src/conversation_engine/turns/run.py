@@ -1,0 +1,45 @@
+"""One turn on its way through the steps."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from conversation_engine.domains.context.types import Window
+from conversation_engine.domains.conversations.types import Conversation, JsonObject
+from conversation_engine.domains.llm.service import Answer
+from conversation_engine.domains.llm.types import ModelCard, Sampling
+from conversation_engine.kernel.errors import EngineError
+from conversation_engine.turns.live import LiveReply
+from conversation_engine.turns.types import Turn, TurnState
+
+
+@dataclass(slots=True, kw_only=True)
+class TurnRun:
+    """What the steps know of a running turn; each fills in its part."""
+
+    turn: Turn
+    conversation: Conversation
+    card: ModelCard
+    sampling: Sampling
+    reply_metadata: JsonObject
+    live: LiveReply
+    window: Window | None = None
+    answers: list[Answer] = field(default_factory=list)
+    error: EngineError | None = None
+    stop_as: TurnState | None = None
+    """Set when somebody wants it to end: `cancelled` or `interrupted`."""
+    generation: asyncio.Task[Answer] | None = None
+
+    def stop(self, state: TurnState) -> None:
+        """Make it end as `state`, with what was said so far; the upstream connection is closed. Idempotent."""
+        if self.stop_as is None:
+            self.stop_as = state
+        if self.generation is not None:
+            self.generation.cancel()
+
+    def outcome(self) -> TurnState:
+        """The state it ends in."""
+        if self.error is not None:
+            return TurnState.FAILED
+        if self.answers and self.answers[-1].attempt.finish_reason is not None:
+            return TurnState.COMPLETED
+        return self.stop_as or TurnState.FAILED

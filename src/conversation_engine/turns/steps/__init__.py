@@ -1,0 +1,1 @@
+"""The steps of a turn. They do not know each other; the pipeline calls them in order."""

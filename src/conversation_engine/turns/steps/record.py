@@ -1,0 +1,107 @@
+"""txₙ: the reply, what it cost and how the turn ended, committed before anybody is told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from conversation_engine.domains.conversations.service import ConversationService
+from conversation_engine.domains.conversations.types import (
+    Message,
+    MessageRole,
+    MessageStatus,
+    NewMessage,
+    Usage,
+)
+from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.domains.llm.types import Attempt, UsageSource
+from conversation_engine.infra.db.database import Database, Tx
+from conversation_engine.kernel.clock import Clock
+from conversation_engine.turns.repo import TurnRepo
+from conversation_engine.turns.types import Turn, TurnDetail, TurnError, TurnState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a turn is to be recorded."""
+
+    turn: Turn
+    """As it was while running."""
+    state: TurnState
+    text: str
+    """What was said; empty when nothing was."""
+    attempts: tuple[Attempt, ...]
+    """The model calls to put on record."""
+    error: TurnError | None
+    manifest: dict[str, Any] | None
+    reply_metadata: dict[str, Any]
+    holder: str
+    """Who holds the lease: nobody else may end the turn."""
+
+
+class RecordStep:
+    """Ends a turn for good."""
+
+    def __init__(
+        self, database: Database, *, conversations: ConversationService, llm: LlmService, clock: Clock
+    ) -> None:
+        self._database = database
+        self._conversations = conversations
+        self._llm = llm
+        self._clock = clock
+        self._repo = TurnRepo()
+
+    async def __call__(self, ending: Ending) -> TurnDetail | None:
+        """Write everything in one short transaction: five statements, six if the reply was checkpointed.
+
+        `None` when the turn is gone or no longer the holder's; nothing is written then.
+        """
+        return await self._database.write(lambda tx: self.record(tx, ending))
+
+    def record(self, tx: Tx, ending: Ending) -> TurnDetail | None:
+        """The same, in the caller's transaction."""
+        turn = replace(ending.turn, state=ending.state, error=ending.error, finished_at=self._clock.now())
+        if not self._repo.finish(tx, turn, holder=ending.holder, manifest=ending.manifest):
+            return None
+        for attempt in ending.attempts:
+            self._llm.record(tx, attempt)
+        self._repo.delete_checkpoints(tx, turn.id)
+        return TurnDetail(turn=turn, reply=self._reply(tx, ending), attempts=ending.attempts)
+
+    def _reply(self, tx: Tx, ending: Ending) -> Message | None:
+        turn, usage = ending.turn, total_usage(ending.attempts)
+        if not ending.text:
+            self._conversations.add_usage(tx, turn.conversation_id, usage)
+            return None
+        _, message = self._conversations.append_reply(
+            tx, turn.conversation_id, _message(ending), owner_id=turn.owner_id, usage=usage
+        )
+        return message
+
+
+def total_usage(attempts: Sequence[Attempt]) -> Usage:
+    """The sum of what the calls used, estimates included, and of what is known of their cost."""
+    used = [attempt.usage for attempt in attempts if attempt.usage is not None]
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in used),
+        output_tokens=sum(usage.output_tokens for usage in used),
+        cost=sum((attempt.cost for attempt in attempts if attempt.cost is not None), Decimal(0)),
+    )
+
+
+def _message(ending: Ending) -> NewMessage:
+    last = ending.attempts[-1] if ending.attempts else None
+    usage = last.usage if last and last.usage and last.usage.source is UsageSource.PROVIDER else None
+    origin = {"provider": last.provider, "model": last.model} if last else {}
+    return NewMessage(
+        id=ending.turn.reply_message_id,
+        role=MessageRole.ASSISTANT,
+        content=ending.text,
+        status=MessageStatus.COMPLETE if ending.state is TurnState.COMPLETED else MessageStatus.PARTIAL,
+        token_count=usage.output_tokens if usage else None,
+        cost=last.cost if last and usage else None,
+        turn_id=ending.turn.id,
+        parent_id=ending.turn.user_message_id,
+        llm_request_id=last.id if last else None,
+        metadata={**ending.reply_metadata, **origin},
+    )

@@ -1,0 +1,105 @@
+"""The words of turns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from conversation_engine.domains.conversations.types import Content, Message
+from conversation_engine.domains.llm.types import Attempt, Sampling
+from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId
+
+
+class TurnState(StrEnum):
+    """Where a turn is; see `state.py` for the ways between them."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTurn:
+    """What somebody says, and how it is to be answered."""
+
+    conversation_id: ConversationId
+    owner_id: UserId
+    content: Content | None
+    """`None`: answer what is already there."""
+    model: str | None = None
+    """`None`: the conversation's model, or the engine's default."""
+    sampling: Sampling = field(default_factory=Sampling)
+    message_metadata: Mapping[str, Any] = field(default_factory=dict)
+    reply_metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Merged into the reply's metadata, beside provider and model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnError:
+    """Why a turn did not complete, as users may read it."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One question and its answer."""
+
+    id: TurnId
+    conversation_id: ConversationId
+    owner_id: UserId
+    state: TurnState
+    attempt: int
+    model: str
+    user_message_id: MessageId | None
+    reply_message_id: MessageId
+    """The reply's id, given out at once; the message exists as soon as the turn has ended with text."""
+    error: TurnError | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnDetail:
+    """A turn with what came of it."""
+
+    turn: Turn
+    reply: Message | None
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStarted:
+    """First event of a stream: which turn this is."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyDelta:
+    """More of the reply. `offset` is the reply's length after `text`, in Unicode code points: the event's id."""
+
+    offset: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """Nothing new; the turn is alive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnEnded:
+    """Last event of a stream: how it ended and what is stored."""
+
+    detail: TurnDetail
+    offset: int
+    """The reply's length in Unicode code points."""
+
+
+TurnEvent = TurnStarted | ReplyDelta | Heartbeat | TurnEnded
