@@ -79,7 +79,7 @@ format: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python scripts/generate_docs.py
 
-# Resolve the dependencies again into lock.txt; ARGS=--upgrade takes the newest. An address in it is an error.
+# Resolve the dependencies into lock.txt again, free of addresses: make lock ARGS=--upgrade takes the newest.
 lock: $(UV_STAMP)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--all-extras --group test --group lint pyproject.toml -o lock.txt $(ARGS)
@@ -96,12 +96,14 @@ setup: $(STAMP)
 # Set-up speaks on stderr and reads nothing, so that `make chat` works in a pipe.
 $(STAMP): lock.txt pyproject.toml $(UV_STAMP)
 	@exec </dev/null >&2; set -e; \
-	if ! test -x $(BIN)/python; then echo "setup: creating .venv"; $(UV) venv --quiet --clear --python $(PYTHON) .venv; fi; \
+	test -x $(BIN)/python || { \
+		echo "setup: creating .venv"; $(UV) venv --quiet --clear --python $(PYTHON) .venv; }; \
 	echo "setup: installing the locked packages (a minute on a fresh machine)"; \
 	$(UV) pip sync --require-hashes --compile-bytecode lock.txt; \
 	$(UV) pip install --quiet --no-deps --editable .; \
 	touch $@; echo "setup: done"
 
+# Fetch uv with pip, into this folder only; say it plainly when python or pip will not do.
 $(UV_STAMP):
 	@exec </dev/null >&2; set -e; \
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -52,9 +52,7 @@ def positional_parameters(function: Function, *, in_class: bool) -> int:
     return len(parameters) - (1 if in_class and parameters and not is_static else 0)
 
 
-def walk_functions(
-    node: ast.AST, outer: str = "", *, in_class: bool = False
-) -> Iterator[tuple[str, Function, bool]]:
+def walk_functions(node: ast.AST, outer: str = "", *, in_class: bool = False) -> Iterator[tuple[str, Function, bool]]:
     """Every function below `node`: its dotted name, the function, and whether a class holds it."""
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, Function | ast.ClassDef):

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+import structlog
+
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.migrating import upgrade
@@ -12,6 +14,8 @@ from conversation_engine.engine.wiring import make_catalog, make_turns
 from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.kernel.clock import Clock, SystemClock
 from conversation_engine.turns.service import TurnService
+
+_log = structlog.get_logger()
 
 
 class ConversationEngine:
@@ -54,6 +58,19 @@ class ConversationEngine:
         await self.turns.aclose()
         await self._catalog.aclose()
         await self.database.aclose()
+
+    async def is_database_ready(self) -> bool:
+        """Whether the store answers."""
+        try:
+            await self.database.read(lambda tx: tx.exec_driver_sql("SELECT 1"))
+        except Exception as error:  # noqa: BLE001 - whatever keeps it from answering, the answer is no
+            _log.warning("database.unreachable", error=type(error).__name__)
+            return False
+        return True
+
+    async def warm_up(self) -> None:
+        """Load the default model if it is the local one, so that the first reply does not wait for it."""
+        await self._catalog.warm_up()
 
     async def __aenter__(self) -> Self:
         await self.start()

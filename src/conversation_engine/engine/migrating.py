@@ -12,7 +12,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 async def upgrade(database: Database) -> None:
-    """Run every migration that has not run, in one transaction. Idempotent; safe when several processes start at once."""
+    """Run every migration that has not run, in one transaction. Idempotent; several processes may start at once."""
     from alembic import command  # imported here: nothing else needs it, and it takes 0.1 s
 
     def work(tx: Tx) -> None:

@@ -38,7 +38,7 @@ class Settings(
     )
     database_url: SecretStr | None = Field(
         None,
-        description="`postgresql://user:password@host/name` or `sqlite:///path`; unset means a file in the data folder.",
+        description="`postgresql://user:password@host/name` or `sqlite:///path`; unset: a file in the data folder.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 

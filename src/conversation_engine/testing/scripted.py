@@ -73,5 +73,8 @@ class ScriptedModel:
             raise
         yield ReplyFinished(finish_reason=self._finish_reason, usage=self._usage)
 
+    async def warm_up(self) -> None:
+        return None
+
     async def aclose(self) -> None:
         return None

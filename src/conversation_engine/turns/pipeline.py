@@ -37,7 +37,7 @@ class TurnPipeline:
             await self._generate(run)
         except EngineError as error:
             run.error = error
-        except Exception:
+        except Exception:  # noqa: BLE001 - a defect of ours must end the turn, not leave it running
             _log.exception("turn.crashed", turn_id=run.turn.id)
             run.error = InternalError()
         await self._reply_log.settle(run.live)
@@ -50,7 +50,7 @@ class TurnPipeline:
         for wait in (*RECORD_RETRY_SECONDS, None):
             try:
                 return await self._record(ending)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever the store says, the reply must be kept
                 _log.exception("turn.record_failed", turn_id=ending.turn.id, error=type(error).__name__)
                 if wait is None:
                     return None

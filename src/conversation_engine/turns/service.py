@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -137,11 +138,20 @@ class TurnService:
 
         return await self._database.read(work)
 
-    async def preview(self, conversation_id: ConversationId, *, owner_id: UserId, model: str | None = None) -> Window:
-        """What the model would be shown now, without calling it."""
+    async def preview(
+        self,
+        conversation_id: ConversationId,
+        *,
+        owner_id: UserId,
+        model: str | None = None,
+        system_prompt: str | None = None,
+    ) -> Window:
+        """What the model would be shown now, without calling it. `system_prompt` as in `NewTurn`."""
 
         def work(tx: Tx) -> Window:
             conversation = self._conversations.owned(tx, conversation_id, owner_id=owner_id)
+            if system_prompt is not None:
+                conversation = replace(conversation, system_prompt=self._conversations.checked_prompt(system_prompt))
             card = self._llm.card(model or conversation.model)
             return self._assemble.window(tx, conversation, card, Sampling())
 
@@ -155,7 +165,7 @@ class TurnService:
         raise AssertionError("a stream ends with TurnEnded")
 
     async def follow(self, turn: Turn, *, after: int = 0) -> AsyncGenerator[TurnEvent, None]:
-        """`TurnStarted`, the reply's text after offset `after`, what comes, `TurnEnded`: at any time, any number of times.
+        """`TurnStarted`, the reply's text after offset `after`, what comes, `TurnEnded`: at any time, by anybody.
 
         `turn` was given out by this service, so its owner is known.
         """

@@ -32,6 +32,8 @@ class NewTurn:
     """`None`: answer what is already there."""
     model: str | None = None
     """`None`: the conversation's model, or the engine's default."""
+    system_prompt: str | None = None
+    """For this turn only, in place of the conversation's; `None`: the conversation's; empty: none at all."""
     sampling: Sampling = field(default_factory=Sampling)
     message_metadata: Mapping[str, Any] = field(default_factory=dict)
     reply_metadata: Mapping[str, Any] = field(default_factory=dict)

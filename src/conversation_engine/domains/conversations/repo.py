@@ -175,7 +175,7 @@ class MessageRepo:
         return None if row is None else _message(row)
 
     def list_newest(self, tx: Tx, conversation_id: ConversationId, *, before: int, count: int) -> list[Message]:
-        """At most `count` messages below sequence number `before`, newest first: one index range, however long the talk."""
+        """At most `count` messages below `before`, newest first: one index range, however long the talk."""
         rows = tx.execute(_NEWEST, {"conversation_id": conversation_id, "before": before, "count": count})
         return [_message(row) for row in rows]
 

@@ -105,7 +105,7 @@ class ConversationService:
         self, conversation_id: ConversationId, metadata: Mapping[str, Any] | None, *, owner_id: UserId
     ) -> Conversation:
         """Replace its metadata by a copy of `metadata` (`None` means `{}`)."""
-        return await self._change(conversation_id, owner_id, metadata=self._checked_metadata(metadata))
+        return await self._change(conversation_id, owner_id, metadata=self.checked_metadata(metadata))
 
     async def end(self, conversation_id: ConversationId, *, owner_id: UserId) -> Conversation:
         """Complete it: it keeps its history and takes no more messages. Idempotent."""
@@ -120,10 +120,14 @@ class ConversationService:
 
         await self._database.write(work)
 
-    async def add_message(self, conversation_id: ConversationId, new: NewMessage, *, owner_id: UserId) -> Message:
-        """Write one message that no turn made. One short transaction."""
+    async def add_message(
+        self, conversation_id: ConversationId, new: NewMessage, *, owner_id: UserId, usage: Usage | None = None
+    ) -> Message:
+        """Write one message that no turn made; `usage` is added to the totals. One short transaction."""
         checked = self.checked_message(new)
-        _, message = await self._database.write(lambda tx: self.append(tx, conversation_id, checked, owner_id=owner_id))
+        _, message = await self._database.write(
+            lambda tx: self.append(tx, conversation_id, checked, owner_id=owner_id, usage=usage)
+        )
         return message
 
     async def list_messages(
@@ -160,14 +164,20 @@ class ConversationService:
     # ── for other rooms: these join the caller's transaction ──
 
     def append(
-        self, tx: Tx, conversation_id: ConversationId, new: NewMessage, *, owner_id: UserId
+        self,
+        tx: Tx,
+        conversation_id: ConversationId,
+        new: NewMessage,
+        *,
+        owner_id: UserId,
+        usage: Usage | None = None,
     ) -> tuple[Conversation, Message]:
-        """Write `new` (already checked) as the next message; two statements.
+        """Write `new` (already checked) as the next message and add `usage` to the totals; two statements.
 
         Raises ConversationNotActiveError when the conversation has ended.
         """
         now = self._clock.now()
-        conversation = self._conversations.find_to_append(tx, conversation_id, owner_id, usage=Usage(), at=now)
+        conversation = self._conversations.find_to_append(tx, conversation_id, owner_id, usage=usage or Usage(), at=now)
         if conversation is None:
             owned = self._owned(tx, conversation_id, owner_id)
             raise ConversationNotActiveError(conversation_id, owned.status)
@@ -220,7 +230,24 @@ class ConversationService:
         """
         text = self._checked_content(new.content)
         tokens = count_tokens(text) if new.token_count is None else new.token_count
-        return replace(new, token_count=tokens, metadata=self._checked_metadata(new.metadata))
+        return replace(new, token_count=tokens, metadata=self.checked_metadata(new.metadata))
+
+    def checked_prompt(self, text: str) -> str:
+        """`text` as a system prompt; it may be empty. Raises InvalidTextError if it cannot be kept."""
+        return checked_text(
+            text,
+            name="system prompt",
+            limit_characters=self._settings.message_limit_characters,
+            blank_allowed=True,
+        )
+
+    def checked_metadata(self, metadata: Mapping[str, Any] | None) -> JsonObject:
+        """A copy of `metadata`, `{}` for `None`. Raises InvalidInputError if it is not JSON that can be kept."""
+        if not metadata:
+            return {}
+        limit = self._settings.metadata_limit_characters
+        copied: JsonObject = json.loads(_check_json(dict(metadata), name="metadata", limit_characters=limit))
+        return copied
 
     def _owned(self, tx: Tx, conversation_id: ConversationId, owner_id: UserId) -> Conversation:
         conversation = self._conversations.find(tx, conversation_id)
@@ -251,7 +278,7 @@ class ConversationService:
             checked_text(new.model, name="model", limit_characters=MODEL_LIMIT_CHARACTERS)
         checked_text(new.type, name="conversation type", limit_characters=TYPE_LIMIT_CHARACTERS)
         checked_text(new.owner_id, name="user id", limit_characters=255)
-        return replace(new, metadata=self._checked_metadata(new.metadata))
+        return replace(new, metadata=self.checked_metadata(new.metadata))
 
     def _checked_content(self, content: Content) -> str:
         limit = self._settings.message_limit_characters
@@ -260,13 +287,6 @@ class ConversationService:
         if not content:
             raise InvalidInputError("The message is empty. Write something first.", field="content")
         return _check_json(content, name="message", limit_characters=limit)
-
-    def _checked_metadata(self, metadata: Mapping[str, Any] | None) -> JsonObject:
-        if not metadata:
-            return {}
-        limit = self._settings.metadata_limit_characters
-        copied: JsonObject = json.loads(_check_json(dict(metadata), name="metadata", limit_characters=limit))
-        return copied
 
 
 def _check_json(document: object, *, name: str, limit_characters: int) -> str:

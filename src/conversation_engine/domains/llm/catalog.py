@@ -45,6 +45,10 @@ class ModelCatalog:
         """Who answers for a card of this catalogue."""
         return self._families[card.name.partition("/")[0]].provider
 
+    async def warm_up(self) -> None:
+        """Let the default model get ready, if it can do so ahead of its first call."""
+        await self.provider(self.card(None)).warm_up()
+
     async def aclose(self) -> None:
         """Close every provider."""
         for family in self._families.values():

@@ -22,6 +22,10 @@ class ModelProvider(Protocol):
         """
         ...
 
+    async def warm_up(self) -> None:
+        """Do now what the first call would wait for. Never raises: the first call will say what is wrong."""
+        ...
+
     async def aclose(self) -> None:
         """Let go of connections and processes. Idempotent."""
         ...

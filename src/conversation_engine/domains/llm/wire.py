@@ -67,7 +67,7 @@ async def event_stream(
 
     Raises a ModelError for every fault of the transport and every status but 200. Leaving closes the socket.
     """
-    with _translated():
+    with _Translated():
         async with client.stream(
             "POST",
             url,
@@ -140,7 +140,7 @@ def _retry_after_seconds(value: str | None) -> float | None:
         return None
 
 
-class _translated:
+class _Translated:
     """Turns httpx2's exceptions into ours. A class, not a generator: it is on the path of every chunk."""
 
     def __enter__(self) -> None:

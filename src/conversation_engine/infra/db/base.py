@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, MetaData, Uuid
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, MetaData, Table, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
@@ -15,6 +15,7 @@ from conversation_engine.kernel.money import from_picodollars, to_picodollars
 class Base(DeclarativeBase):
     """Parent of every `…Model`; its metadata is the schema that migrations are compared with."""
 
+    __table__: ClassVar[Table]
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",

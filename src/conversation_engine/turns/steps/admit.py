@@ -1,5 +1,7 @@
 """tx₁: the question and its turn, committed before any model is called."""
 
+from dataclasses import replace
+
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import Conversation, MessageRole, NewMessage
 from conversation_engine.domains.llm.service import LlmService
@@ -33,12 +35,21 @@ class AdmitStep:
         conversation's service raises; nothing is written then.
         """
         turn_id = TurnId(new_id())
+        new = self._checked(new)
         message = self._message(new, turn_id)
         try:
             return await self._database.write(lambda tx: self._admit(tx, new, turn_id, message, lease=lease))
         except UniqueViolation as error:
             running = await self._database.read(lambda tx: self._repo.find_running(tx, new.conversation_id))
             raise TurnInProgressError(running.id if running else None) from error
+
+    def _checked(self, new: NewTurn) -> NewTurn:
+        prompt = new.system_prompt
+        return replace(
+            new,
+            system_prompt=None if prompt is None else self._conversations.checked_prompt(prompt),
+            reply_metadata=self._conversations.checked_metadata(new.reply_metadata),
+        )
 
     def _message(self, new: NewTurn, turn_id: TurnId) -> NewMessage | None:
         if new.content is None:
@@ -81,6 +92,9 @@ class AdmitStep:
 
     def _say(self, tx: Tx, new: NewTurn, message: NewMessage | None) -> Conversation:
         if message is None:
-            return self._conversations.open_for_reply(tx, new.conversation_id, owner_id=new.owner_id)
-        conversation, _ = self._conversations.append(tx, new.conversation_id, message, owner_id=new.owner_id)
-        return conversation
+            conversation = self._conversations.open_for_reply(tx, new.conversation_id, owner_id=new.owner_id)
+        else:
+            conversation, _ = self._conversations.append(tx, new.conversation_id, message, owner_id=new.owner_id)
+        if new.system_prompt is None:
+            return conversation
+        return replace(conversation, system_prompt=new.system_prompt)

@@ -64,6 +64,9 @@ class AnthropicProvider:
                     break
         yield reply.finished()
 
+    async def warm_up(self) -> None:
+        return None
+
     async def aclose(self) -> None:
         await self._client.aclose()
 

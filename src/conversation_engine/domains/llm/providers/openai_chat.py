@@ -44,6 +44,9 @@ class OpenAIChatProvider:
                     break
         yield reply.finished()
 
+    async def warm_up(self) -> None:
+        return None
+
     async def aclose(self) -> None:
         await self._client.aclose()
 

@@ -12,6 +12,45 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _create_conversations()
+    _create_llm_requests()
+    _create_turns()
+    _create_messages()
+    _create_reply_checkpoints()
+
+
+def downgrade() -> None:
+    op.drop_table("reply_checkpoints")
+    with op.batch_alter_table("messages", schema=None) as batch_op:
+        batch_op.drop_index("ix_messages_llm_request_id")
+
+    op.drop_table("messages")
+    with op.batch_alter_table("turns", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_turns_one_running",
+            sqlite_where=sa.text("state = 'running'"),
+            postgresql_where=sa.text("state = 'running'"),
+        )
+        batch_op.drop_index(
+            "ix_turns_lease",
+            sqlite_where=sa.text("state = 'running'"),
+            postgresql_where=sa.text("state = 'running'"),
+        )
+        batch_op.drop_index("ix_turns_conversation_id")
+
+    op.drop_table("turns")
+    with op.batch_alter_table("llm_requests", schema=None) as batch_op:
+        batch_op.drop_index("ix_llm_requests_turn_id")
+        batch_op.drop_index("ix_llm_requests_conversation_id")
+
+    op.drop_table("llm_requests")
+    with op.batch_alter_table("conversations", schema=None) as batch_op:
+        batch_op.drop_index("ix_conversations_owner_id")
+
+    op.drop_table("conversations")
+
+
+def _create_conversations() -> None:
     op.create_table(
         "conversations",
         sa.Column("id", IdType, nullable=False),
@@ -37,6 +76,8 @@ def upgrade() -> None:
     with op.batch_alter_table("conversations", schema=None) as batch_op:
         batch_op.create_index("ix_conversations_owner_id", ["owner_id", "id"], unique=False)
 
+
+def _create_llm_requests() -> None:
     op.create_table(
         "llm_requests",
         sa.Column("id", IdType, nullable=False),
@@ -72,6 +113,8 @@ def upgrade() -> None:
         batch_op.create_index("ix_llm_requests_conversation_id", ["conversation_id"], unique=False)
         batch_op.create_index("ix_llm_requests_turn_id", ["turn_id"], unique=False)
 
+
+def _create_turns() -> None:
     op.create_table(
         "turns",
         sa.Column("id", IdType, nullable=False),
@@ -120,6 +163,8 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'running'"),
         )
 
+
+def _create_messages() -> None:
     op.create_table(
         "messages",
         sa.Column("id", IdType, nullable=False),
@@ -160,6 +205,8 @@ def upgrade() -> None:
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.create_index("ix_messages_llm_request_id", ["llm_request_id"], unique=False)
 
+
+def _create_reply_checkpoints() -> None:
     op.create_table(
         "reply_checkpoints",
         sa.Column("turn_id", IdType, nullable=False),
@@ -171,34 +218,3 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("turn_id", "attempt", "start_offset", name=op.f("pk_reply_checkpoints")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("reply_checkpoints")
-    with op.batch_alter_table("messages", schema=None) as batch_op:
-        batch_op.drop_index("ix_messages_llm_request_id")
-
-    op.drop_table("messages")
-    with op.batch_alter_table("turns", schema=None) as batch_op:
-        batch_op.drop_index(
-            "uq_turns_one_running",
-            sqlite_where=sa.text("state = 'running'"),
-            postgresql_where=sa.text("state = 'running'"),
-        )
-        batch_op.drop_index(
-            "ix_turns_lease",
-            sqlite_where=sa.text("state = 'running'"),
-            postgresql_where=sa.text("state = 'running'"),
-        )
-        batch_op.drop_index("ix_turns_conversation_id")
-
-    op.drop_table("turns")
-    with op.batch_alter_table("llm_requests", schema=None) as batch_op:
-        batch_op.drop_index("ix_llm_requests_turn_id")
-        batch_op.drop_index("ix_llm_requests_conversation_id")
-
-    op.drop_table("llm_requests")
-    with op.batch_alter_table("conversations", schema=None) as batch_op:
-        batch_op.drop_index("ix_conversations_owner_id")
-
-    op.drop_table("conversations")

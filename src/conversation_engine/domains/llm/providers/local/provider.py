@@ -1,5 +1,6 @@
 """The local model behind the provider port."""
 
+import contextlib
 from collections.abc import AsyncGenerator
 
 import httpx2
@@ -38,8 +39,9 @@ class LocalProvider:
             yield event
 
     async def warm_up(self) -> None:
-        """Load the model now rather than at the first call. Raises LocalModelUnavailableError."""
-        await self._server.endpoint()
+        """Load the model now rather than at the first call."""
+        with contextlib.suppress(LocalModelUnavailableError):
+            await self._server.endpoint()
 
     async def aclose(self) -> None:
         await self._server.aclose()

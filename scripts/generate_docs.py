@@ -1,0 +1,122 @@
+"""Writes the reference pages from the code, or with --check says which are stale."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+NOTE = "<!-- Made from the code by `make docs`: edit that instead. -->\n"
+
+
+def settings_page() -> str:
+    """Every `CE_…` variable."""
+    from conversation_engine.engine.settings import SETTINGS_PREFIX, Settings
+
+    rows = []
+    for name, field in sorted(Settings.model_fields.items()):
+        default = "" if field.default is None else f"`{field.default}`"
+        rows.append(f"| `{SETTINGS_PREFIX}{name.upper()}` | {default} | {field.description} |")
+    return _table("Settings", "Environment variables; unset means the default.", "variable | default | meaning", rows)
+
+
+def errors_page() -> str:
+    """Every error code."""
+    import conversation_engine.entrypoints.http.app  # noqa: F401 - registers every error
+    from conversation_engine.infra.web.problems import STATUS_BY_KIND
+    from conversation_engine.kernel.errors import EngineError
+
+    rows = sorted(
+        f"| `{error.code}` | {error.kind} | {STATUS_BY_KIND[error.kind]} | {(error.__doc__ or '').splitlines()[0]} |"
+        for error in _subclasses(EngineError)
+        if error.__module__.startswith("conversation_engine.")
+    )
+    lead = "Problem details carry `code`; it never changes its meaning."
+    return _table("Errors", lead, "code | kind | HTTP status | meaning", rows)
+
+
+def tables_page() -> str:
+    """Every table and column."""
+    from conversation_engine.engine.metadata import schema
+
+    pages = ["# Tables\n", NOTE]
+    for table in sorted(schema().tables.values(), key=lambda table: table.name):
+        pages.append(f"\n## `{table.name}`\n\n| column | type | null | points to |\n|---|---|---|---|\n")
+        for column in table.columns:
+            target = ", ".join(f"`{key.target_fullname}`" for key in column.foreign_keys)
+            kind = type(column.type).__name__
+            pages.append(f"| `{column.name}` | {kind} | {'yes' if column.nullable else 'no'} | {target} |\n")
+    return "".join(pages)
+
+
+def cli_page() -> str:
+    """Every command."""
+    import typer.main
+    from click import Context, Group
+
+    from conversation_engine.entrypoints.cli.main import app
+
+    def pages(command: object, path: str) -> Iterator[str]:
+        yield f"\n## `{path}`\n\n```text\n{command.get_help(Context(command, info_name=path))}\n```\n"
+        if isinstance(command, Group):
+            for name, child in sorted(command.commands.items()):
+                yield from pages(child, f"{path} {name}")
+
+    return "# Commands\n" + NOTE + "".join(pages(typer.main.get_command(app), "convo"))
+
+
+def openapi_document() -> str:
+    """The HTTP API."""
+    from pydantic import SecretStr
+
+    from conversation_engine.engine.settings import Settings
+    from conversation_engine.entrypoints.http.app import create_app
+
+    settings = Settings(secret=SecretStr("only to describe the routes, never used"))
+    return json.dumps(create_app(settings).openapi(), indent=2, ensure_ascii=False) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "errors.md": errors_page,
+    "tables.md": tables_page,
+    "openapi.json": openapi_document,
+}
+
+
+def main() -> int:
+    """Write or check every page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is stale")
+    is_check = parser.parse_args().check
+    stale = []
+    REFERENCE.mkdir(parents=True, exist_ok=True)
+    for name, make in PAGES.items():
+        path, text = REFERENCE / name, make()
+        if path.exists() and path.read_text() == text:
+            continue
+        stale.append(name)
+        if not is_check:
+            path.write_text(text)
+            print(f"wrote docs/reference/{name}")
+    if is_check and stale:
+        print(f"stale: {', '.join(stale)}. Run `make docs` and commit the result.")
+        return 1
+    return 0
+
+
+def _table(title: str, lead: str, columns: str, rows: list[str]) -> str:
+    rule = "|".join("---" for _ in columns.split("|"))
+    return f"# {title}\n{NOTE}\n{lead}\n\n| {columns} |\n|{rule}|\n" + "\n".join(rows) + "\n"
+
+
+def _subclasses(kind: type) -> Iterator[type]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _subclasses(child)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

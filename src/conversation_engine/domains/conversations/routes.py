@@ -1,0 +1,158 @@
+"""`/conversations` over HTTP."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Query
+
+from conversation_engine.domains.conversations.schemas import (
+    ConversationChange,
+    ConversationIn,
+    ConversationOut,
+    ConversationPage,
+    ConversationWithMessages,
+    MessageIn,
+    MessageOut,
+    MessagePage,
+    TitleIn,
+    with_messages,
+)
+from conversation_engine.domains.conversations.service import MOST_PER_PAGE, ConversationService
+from conversation_engine.domains.conversations.types import (
+    ConversationFilter,
+    ConversationStatus,
+    NewConversation,
+    NewMessage,
+)
+from conversation_engine.infra.ids import new_id
+from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.kernel.errors import InvalidInputError
+from conversation_engine.kernel.ids import ConversationId, MessageId, parse_id
+
+router = APIRouter(prefix="/conversations", tags=["conversations"])
+
+
+def _conversation_id(conversation_id: str) -> ConversationId:
+    return ConversationId(parse_id(conversation_id))
+
+
+Conversations = Annotated[ConversationService, service_of(ConversationService)]
+ConversationPath = Annotated[ConversationId, Depends(_conversation_id)]
+Limit = Annotated[int, Query(ge=1, le=MOST_PER_PAGE)]
+CursorQuery = Annotated[str | None, Query(max_length=300, description="`next` or `previous` of an earlier page.")]
+
+
+@router.post("", status_code=201)
+async def create_conversation(body: ConversationIn, caller: Caller, conversations: Conversations) -> ConversationOut:
+    """Start an empty conversation."""
+    created = await conversations.create(
+        NewConversation(
+            owner_id=caller.user_id,
+            type=body.conversation_type,
+            title=body.title,
+            system_prompt=body.system_prompt,
+            model=body.model,
+            metadata=body.metadata,
+        )
+    )
+    return ConversationOut.of(created)
+
+
+@router.get("")
+async def list_conversations(
+    caller: Caller,
+    conversations: Conversations,
+    *,
+    conversation_type: str | None = None,
+    status: ConversationStatus | None = None,
+    cursor: CursorQuery = None,
+    limit: Limit = 50,
+) -> ConversationPage:
+    """Your conversations, newest first."""
+    wanted = ConversationFilter(type=conversation_type, status=status)
+    page = await conversations.list_of(caller.user_id, wanted, cursor=cursor, limit=limit)
+    return ConversationPage(
+        items=[ConversationOut.of(item) for item in page.items], next=page.next, previous=page.previous
+    )
+
+
+@router.get("/{conversation_id}")
+async def get_conversation(
+    conversation_id: ConversationPath, caller: Caller, conversations: Conversations, limit: Limit = 100
+) -> ConversationWithMessages:
+    """One conversation with its newest messages."""
+    conversation = await conversations.get(conversation_id, owner_id=caller.user_id)
+    page = await conversations.list_messages(conversation_id, owner_id=caller.user_id, limit=limit, newest_first=True)
+    return with_messages(conversation, list(reversed(page.items)), page.next)
+
+
+@router.patch("/{conversation_id}")
+async def change_conversation(
+    conversation_id: ConversationPath, body: ConversationChange, caller: Caller, conversations: Conversations
+) -> ConversationOut:
+    """Change its title, status or metadata."""
+    changed = await conversations.get(conversation_id, owner_id=caller.user_id)
+    if body.title is not None:
+        changed = await conversations.rename(conversation_id, body.title, owner_id=caller.user_id)
+    if body.status is not None:
+        changed = await conversations.set_status(conversation_id, body.status, owner_id=caller.user_id)
+    if body.metadata is not None:
+        changed = await conversations.set_metadata(conversation_id, body.metadata, owner_id=caller.user_id)
+    return ConversationOut.of(changed)
+
+
+@router.put("/{conversation_id}/title")
+async def rename_conversation(
+    conversation_id: ConversationPath,
+    caller: Caller,
+    conversations: Conversations,
+    *,
+    title: Annotated[str | None, Query(description="The title; or send it as JSON.")] = None,
+    body: Annotated[TitleIn | None, Body()] = None,
+) -> ConversationOut:
+    """Give it a title, as a query parameter or as JSON."""
+    wanted = body.title if body is not None else title
+    if wanted is None:
+        raise InvalidInputError("Send the title: `?title=…`, or a JSON body with `title`.", field="title")
+    return ConversationOut.of(await conversations.rename(conversation_id, wanted, owner_id=caller.user_id))
+
+
+@router.post("/{conversation_id}/end")
+async def end_conversation(
+    conversation_id: ConversationPath, caller: Caller, conversations: Conversations
+) -> ConversationOut:
+    """Complete it: it keeps its history and takes no more messages. Idempotent."""
+    return ConversationOut.of(await conversations.end(conversation_id, owner_id=caller.user_id))
+
+
+@router.delete("/{conversation_id}", status_code=204)
+async def delete_conversation(conversation_id: ConversationPath, caller: Caller, conversations: Conversations) -> None:
+    """Remove it with everything said in it."""
+    await conversations.delete(conversation_id, owner_id=caller.user_id)
+
+
+@router.post("/{conversation_id}/messages", status_code=201)
+async def add_message(
+    conversation_id: ConversationPath, body: MessageIn, caller: Caller, conversations: Conversations
+) -> MessageOut:
+    """Add a message without asking a model. To be answered, see `POST …/turns`."""
+    message = NewMessage(
+        id=MessageId(new_id()), role=body.role, content=body.content, metadata=body.message_metadata or {}
+    )
+    return MessageOut.of(await conversations.add_message(conversation_id, message, owner_id=caller.user_id))
+
+
+@router.get("/{conversation_id}/messages")
+async def list_messages(
+    conversation_id: ConversationPath,
+    caller: Caller,
+    conversations: Conversations,
+    *,
+    cursor: CursorQuery = None,
+    limit: Limit = 50,
+    newest_first: bool = False,
+) -> MessagePage:
+    """Its messages by sequence number."""
+    page = await conversations.list_messages(
+        conversation_id, owner_id=caller.user_id, cursor=cursor, limit=limit, newest_first=newest_first
+    )
+    return MessagePage(items=[MessageOut.of(item) for item in page.items], next=page.next, previous=page.previous)

@@ -1,0 +1,174 @@
+"""Conversations and messages on the wire."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from conversation_engine.domains.conversations.types import (
+    Conversation,
+    ConversationStatus,
+    Message,
+    MessageRole,
+    MessageStatus,
+)
+
+JsonObject = dict[str, Any]
+ContentField = Annotated[
+    str | JsonObject | list[Any], Field(description="Text, or a JSON document.", examples=["What is a lease?"])
+]
+
+
+class RequestBody(BaseModel):
+    """A body with a field that we do not know is refused rather than half understood."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ConversationIn(RequestBody):
+    """A conversation to start."""
+
+    title: str | None = None
+    conversation_type: str = "general"
+    system_prompt: str | None = Field(None, description="What the model is told before anything else.")
+    model: str | None = Field(None, description="The model that answers here; unset means the server's default.")
+    metadata: JsonObject | None = None
+
+
+class TitleIn(RequestBody):
+    """A new title."""
+
+    title: str
+
+
+class ConversationChange(RequestBody):
+    """What to change; what is not named stays."""
+
+    title: str | None = None
+    status: ConversationStatus | None = None
+    metadata: JsonObject | None = None
+
+
+class MessageIn(RequestBody):
+    """A message that no model is asked about."""
+
+    role: MessageRole
+    content: ContentField
+    message_metadata: JsonObject | None = None
+
+
+class ConversationOut(BaseModel):
+    """A conversation."""
+
+    id: str
+    user_id: str
+    conversation_type: str
+    title: str | None
+    status: ConversationStatus
+    system_prompt: str | None
+    model: str | None
+    metadata: JsonObject
+    message_count: int
+    input_tokens: int = Field(description="Prompt tokens of all turns, cached ones included.")
+    output_tokens: int = Field(description="Reply tokens of all turns.")
+    total_tokens: int = Field(description="Their sum.")
+    total_cost: Decimal = Field(description="US dollars, exact, of every model call whose price is known.")
+    created_at: datetime
+    updated_at: datetime
+    last_message_at: datetime | None
+    ended_at: datetime | None
+
+    @staticmethod
+    def of(conversation: Conversation) -> "ConversationOut":
+        """The wire shape of a conversation."""
+        return ConversationOut(**_conversation_fields(conversation))
+
+
+class MessageOut(BaseModel):
+    """A message."""
+
+    id: str
+    conversation_id: str
+    turn_id: str | None
+    parent_id: str | None
+    llm_request_id: str | None
+    sequence_number: int = Field(description="1, 2, 3 … per conversation, without gaps.")
+    role: MessageRole
+    content: ContentField
+    status: MessageStatus = Field(description="`partial`: the beginning of a reply that was cut.")
+    token_count: int | None
+    cost: Decimal | None = Field(description="US dollars; null where there was no model call or no known price.")
+    metadata: JsonObject
+    created_at: datetime
+
+    @staticmethod
+    def of(message: Message) -> "MessageOut":
+        """The wire shape of a message."""
+        return MessageOut(
+            id=message.id,
+            conversation_id=message.conversation_id,
+            turn_id=message.turn_id,
+            parent_id=message.parent_id,
+            llm_request_id=message.llm_request_id,
+            sequence_number=message.sequence_number,
+            role=message.role,
+            content=message.content,
+            status=message.status,
+            token_count=message.token_count,
+            cost=message.cost,
+            metadata=message.metadata,
+            created_at=message.created_at,
+        )
+
+
+class ConversationWithMessages(ConversationOut):
+    """A conversation with its newest messages."""
+
+    messages: list[MessageOut] = Field(description="The newest messages, in order.")
+    older: str | None = Field(description="Cursor of the messages before these, for `GET …/messages`.")
+
+
+class ConversationPage(BaseModel):
+    """Some conversations, newest first."""
+
+    items: list[ConversationOut]
+    next: str | None = Field(description="`cursor` of the page after this one.")
+    previous: str | None = Field(description="`cursor` of the page before this one.")
+
+
+class MessagePage(BaseModel):
+    """Some messages."""
+
+    items: list[MessageOut]
+    next: str | None = Field(description="`cursor` of the page after this one.")
+    previous: str | None = Field(description="`cursor` of the page before this one.")
+
+
+def _conversation_fields(conversation: Conversation) -> JsonObject:
+    return {
+        "id": conversation.id,
+        "user_id": conversation.owner_id,
+        "conversation_type": conversation.type,
+        "title": conversation.title,
+        "status": conversation.status,
+        "system_prompt": conversation.system_prompt,
+        "model": conversation.model,
+        "metadata": conversation.metadata,
+        "message_count": conversation.message_count,
+        "input_tokens": conversation.input_tokens,
+        "output_tokens": conversation.output_tokens,
+        "total_tokens": conversation.input_tokens + conversation.output_tokens,
+        "total_cost": conversation.cost,
+        "created_at": conversation.created_at,
+        "updated_at": conversation.updated_at,
+        "last_message_at": conversation.last_message_at,
+        "ended_at": conversation.ended_at,
+    }
+
+
+def with_messages(conversation: Conversation, messages: list[Message], older: str | None) -> ConversationWithMessages:
+    """The wire shape of a conversation and its newest messages."""
+    return ConversationWithMessages(
+        **_conversation_fields(conversation), messages=[MessageOut.of(message) for message in messages], older=older
+    )

@@ -1,0 +1,72 @@
+"""The application: one engine behind HTTP."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import structlog
+from fastapi import FastAPI
+
+import conversation_engine.entrypoints.http.errors as problems
+from conversation_engine.domains.conversations.service import ConversationService
+from conversation_engine.domains.llm.ports import ModelProvider
+from conversation_engine.domains.users.errors import NotAuthenticatedError, SecretRequiredError
+from conversation_engine.domains.users.tokens import TokenService
+from conversation_engine.engine.engine import ConversationEngine
+from conversation_engine.engine.settings import Settings
+from conversation_engine.engine.wiring import make_tokens
+from conversation_engine.entrypoints.http import health
+from conversation_engine.entrypoints.http.middleware import BodyLimit, RequestId, TrailingSlash
+from conversation_engine.entrypoints.http.routers import ROUTERS
+from conversation_engine.kernel.clock import SystemClock
+from conversation_engine.kernel.people import Principal
+from conversation_engine.turns.service import TurnService
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+_log = structlog.get_logger()
+
+DESCRIPTION = """
+Conversations with language models that are durable, streamed, counted and resumable.
+
+Sign in with a bearer token: `convo token` prints one on the local machine.
+"""
+
+
+def create_app(settings: Settings | None = None, *, providers: Mapping[str, ModelProvider] | None = None) -> FastAPI:
+    """Build the service. Nothing is opened before its lifespan starts.
+
+    Raises SecretRequiredError when it would listen beyond loopback without CE_SECRET, WeakSecretError when that
+    secret is short.
+    """
+    settings = settings or Settings()
+    if settings.host not in LOOPBACK_HOSTS and settings.secret is None:
+        raise SecretRequiredError(settings.host)
+    tokens = make_tokens(settings, SystemClock())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with ConversationEngine(settings, providers=providers) as engine:
+            app.state.services = {ConversationService: engine.conversations, TurnService: engine.turns}
+            app.state.is_database_ready = engine.is_database_ready
+            warming = asyncio.create_task(engine.warm_up())
+            yield
+            warming.cancel()
+
+    app = FastAPI(title="Conversation Engine", version="0.1.0", description=DESCRIPTION, lifespan=lifespan)
+    app.state.authenticate = _authenticator(tokens)
+    problems.install(app)
+    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes)
+    app.add_middleware(RequestId)
+    app.add_middleware(TrailingSlash)
+    for router in (health.router, *ROUTERS):
+        app.include_router(router)
+    return app
+
+
+def _authenticator(tokens: TokenService) -> Callable[[str | None], Principal]:
+    def authenticate(token: str | None) -> Principal:
+        if token is None:
+            raise NotAuthenticatedError
+        return tokens.verify(token)
+
+    return authenticate

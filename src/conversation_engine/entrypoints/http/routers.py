@@ -1,0 +1,6 @@
+"""The one list of routers."""
+
+from conversation_engine.domains.conversations.routes import router as conversations
+from conversation_engine.turns.routes import router as turns
+
+ROUTERS = (conversations, turns)

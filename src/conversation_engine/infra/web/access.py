@@ -1,0 +1,33 @@
+"""Who is calling, and what they are served by."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar, cast
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from conversation_engine.kernel.people import Principal
+
+S = TypeVar("S")
+
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A token, as `convo token` prints it.")
+
+
+def _caller(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Principal:
+    authenticate: Callable[[str | None], Principal] = request.app.state.authenticate
+    return authenticate(credentials.credentials if credentials else None)
+
+
+Caller = Annotated[Principal, Depends(_caller)]
+"""The authenticated caller; a route that takes one answers 401 to everybody else."""
+
+
+def service_of(kind: type[S]) -> Any:
+    """A dependency that hands a route the application's instance of `kind`."""
+
+    def find(request: Request) -> S:
+        return cast(S, request.app.state.services[kind])
+
+    return Depends(find)

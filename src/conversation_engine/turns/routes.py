@@ -1,0 +1,119 @@
+"""`/conversations/{id}/turns` over HTTP."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.infra.web.event_stream import EventStreamResponse
+from conversation_engine.kernel.ids import ConversationId, TurnId, parse_id
+from conversation_engine.turns.schemas import TurnIn, TurnOut, WindowOut, frame_of
+from conversation_engine.turns.service import TurnService
+from conversation_engine.turns.types import NewTurn, Turn, TurnDetail
+
+router = APIRouter(prefix="/conversations/{conversation_id}", tags=["turns"])
+
+EVENT_STREAM = "text/event-stream"
+
+
+def _conversation_id(conversation_id: str) -> ConversationId:
+    return ConversationId(parse_id(conversation_id))
+
+
+def _turn_id(turn_id: str) -> TurnId:
+    return TurnId(parse_id(turn_id))
+
+
+Turns = Annotated[TurnService, service_of(TurnService)]
+ConversationPath = Annotated[ConversationId, Depends(_conversation_id)]
+TurnPath = Annotated[TurnId, Depends(_turn_id)]
+
+_STREAM: dict[str, Any] = {
+    "description": "With `Accept: text/event-stream`: `turn.started`, `reply.delta` …, then `turn.completed`, "
+    "`turn.failed`, `turn.cancelled` or `turn.interrupted`. The `id` of an event is the reply's length in Unicode "
+    "code points; send it back as `Last-Event-ID` to resume.",
+    "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
+}
+
+
+@router.post("/turns", status_code=201, responses={200: _STREAM, 201: {"model": TurnOut}}, response_model=None)
+async def submit_turn(
+    conversation_id: ConversationPath, body: TurnIn, *, request: Request, caller: Caller, turns: Turns
+) -> Response:
+    """Say something and have it answered: as a stream, or as JSON when the turn has ended.
+
+    The message is stored before the model is called, and the turn goes on whether or not you stay to listen.
+    """
+    turn = await turns.submit(
+        NewTurn(
+            conversation_id=conversation_id,
+            owner_id=caller.user_id,
+            content=body.content,
+            model=body.model,
+            sampling=body.sampling(),
+            message_metadata=body.message_metadata or {},
+        )
+    )
+    location = {"location": f"/conversations/{conversation_id}/turns/{turn.id}"}
+    if EVENT_STREAM in request.headers.get("accept", ""):
+        return EventStreamResponse(_frames(turns, turn, after=0), headers=location)
+    return _json(await turns.wait(turn), status_code=201, headers=location)
+
+
+@router.get("/turns/{turn_id}")
+async def get_turn(conversation_id: ConversationPath, turn_id: TurnPath, caller: Caller, turns: Turns) -> TurnOut:
+    """A turn with its reply, usage and cost."""
+    return TurnOut.of(await turns.get(conversation_id, turn_id, owner_id=caller.user_id))
+
+
+@router.get("/turns/{turn_id}/events", responses={200: _STREAM}, response_model=None)
+async def follow_turn(
+    conversation_id: ConversationPath,
+    turn_id: TurnPath,
+    caller: Caller,
+    turns: Turns,
+    *,
+    after: Annotated[int | None, Query(ge=0, description="Offset to go on from.")] = None,
+    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+) -> Response:
+    """The turn's stream from an offset on: at any time, any number of times."""
+    detail = await turns.get(conversation_id, turn_id, owner_id=caller.user_id)
+    offset = after if after is not None else last_event_id or 0
+    return EventStreamResponse(_frames(turns, detail.turn, after=offset))
+
+
+@router.post("/turns/{turn_id}/cancel")
+async def cancel_turn(conversation_id: ConversationPath, turn_id: TurnPath, caller: Caller, turns: Turns) -> TurnOut:
+    """Stop a running turn and keep the beginning of its reply. Idempotent: a finished turn is returned as it is."""
+    return TurnOut.of(await turns.cancel(conversation_id, turn_id, owner_id=caller.user_id))
+
+
+@router.get("/turns/{turn_id}/manifest")
+async def get_manifest(
+    conversation_id: ConversationPath, turn_id: TurnPath, caller: Caller, turns: Turns
+) -> dict[str, Any] | None:
+    """What the model was shown, what was left out, and why; null while the turn runs."""
+    return await turns.manifest(conversation_id, turn_id, owner_id=caller.user_id)
+
+
+@router.get("/context")
+async def preview_context(
+    conversation_id: ConversationPath, caller: Caller, turns: Turns, model: str | None = None
+) -> WindowOut:
+    """What the model would be shown now, without calling it."""
+    window = await turns.preview(conversation_id, owner_id=caller.user_id, model=model)
+    messages = [{"role": message.role, "content": message.text} for message in window.messages]
+    return WindowOut(messages=messages, manifest=window.manifest)
+
+
+async def _frames(turns: TurnService, turn: Turn, *, after: int) -> AsyncGenerator[bytes, None]:
+    async with aclosing(turns.follow(turn, after=after)) as events:
+        async for event in events:
+            yield frame_of(event)
+
+
+def _json(detail: TurnDetail, *, status_code: int, headers: dict[str, str]) -> Response:
+    body = TurnOut.of(detail).model_dump_json()
+    return Response(body, status_code=status_code, media_type="application/json", headers=headers)

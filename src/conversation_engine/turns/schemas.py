@@ -1,0 +1,174 @@
+"""Turns on the wire: JSON and server-sent events."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from conversation_engine.domains.conversations.schemas import ContentField, JsonObject, MessageOut, RequestBody
+from conversation_engine.domains.llm.types import Attempt, Sampling, UsageSource
+from conversation_engine.infra.web.event_stream import HEARTBEAT, frame
+from conversation_engine.turns.types import (
+    Heartbeat,
+    ReplyDelta,
+    Turn,
+    TurnDetail,
+    TurnEnded,
+    TurnEvent,
+    TurnStarted,
+    TurnState,
+)
+
+
+class TurnIn(RequestBody):
+    """Something to say, and how it is to be answered."""
+
+    content: ContentField
+    model: str | None = Field(None, description="Unset: the conversation's model, or the server's default.")
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    max_tokens: int | None = Field(None, ge=1, description="Longest reply, in tokens.")
+    stop: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(default_factory=list, max_length=4)
+    seed: int | None = Field(None, ge=0, le=2**31 - 1)
+    message_metadata: JsonObject | None = None
+
+    def sampling(self) -> Sampling:
+        """How the reply is to be drawn."""
+        return Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            reply_limit_tokens=self.max_tokens,
+            stop=tuple(self.stop),
+            seed=self.seed,
+        )
+
+
+class UsageOut(BaseModel):
+    """Tokens of all model calls of a turn."""
+
+    input_tokens: int = Field(description="Everything the model read, cached tokens included.")
+    cached_tokens: int = Field(description="The part of them that came from the provider's prompt cache.")
+    output_tokens: int
+    source: UsageSource = Field(description="`estimated`: the provider did not say for at least one call.")
+
+
+class TurnErrorOut(BaseModel):
+    """Why a turn did not complete."""
+
+    code: str
+    detail: str
+
+
+class AttemptOut(BaseModel):
+    """One model call."""
+
+    id: str
+    attempt: int
+    provider: str
+    model: str
+    status: str
+    latency_ms: int
+    first_token_ms: int | None
+    finish_reason: str | None
+    error_code: str | None
+
+
+class TurnOut(BaseModel):
+    """One question and its answer."""
+
+    id: str
+    conversation_id: str
+    state: TurnState
+    model: str
+    user_message_id: str | None
+    reply_message_id: str
+    message: MessageOut | None = Field(description="The reply; null while the turn runs and when nothing was said.")
+    usage: UsageOut | None
+    cost: Decimal | None = Field(description="US dollars of all model calls; null where a price is unknown.")
+    attempts: list[AttemptOut]
+    error: TurnErrorOut | None
+    created_at: datetime
+    finished_at: datetime | None
+
+    @staticmethod
+    def of(detail: TurnDetail) -> "TurnOut":
+        """The wire shape of a turn and what came of it."""
+        turn = detail.turn
+        return TurnOut(
+            id=turn.id,
+            conversation_id=turn.conversation_id,
+            state=turn.state,
+            model=turn.model,
+            user_message_id=turn.user_message_id,
+            reply_message_id=turn.reply_message_id,
+            message=None if detail.reply is None else MessageOut.of(detail.reply),
+            usage=_usage(detail.attempts),
+            cost=_cost(detail.attempts),
+            attempts=[_attempt(attempt) for attempt in detail.attempts],
+            error=None if turn.error is None else TurnErrorOut(code=turn.error.code, detail=turn.error.detail),
+            created_at=turn.created_at,
+            finished_at=turn.finished_at,
+        )
+
+
+class WindowOut(BaseModel):
+    """What the model would be shown."""
+
+    messages: list[dict[str, str]]
+    manifest: dict[str, Any]
+
+
+def frame_of(event: TurnEvent) -> bytes:
+    """The server-sent event of a turn's event. The id of every event is an offset to resume from."""
+    match event:
+        case ReplyDelta(offset=offset, text=text):
+            data = f'{{"offset":{offset},"text":{json.dumps(text, ensure_ascii=False)}}}'
+            return frame(event="reply.delta", data=data.encode(), event_id=offset)
+        case Heartbeat():
+            return HEARTBEAT
+        case TurnStarted(turn=turn):
+            return frame(event="turn.started", data=_started(turn), event_id=0)
+        case TurnEnded(detail=detail, offset=offset):
+            data_bytes = TurnOut.of(detail).model_dump_json().encode()
+            return frame(event=f"turn.{detail.turn.state.value}", data=data_bytes, event_id=offset)
+
+
+def _started(turn: Turn) -> bytes:
+    started = TurnDetail(turn=turn, reply=None, attempts=())
+    return TurnOut.of(started).model_dump_json().encode()
+
+
+def _usage(attempts: Sequence[Attempt]) -> UsageOut | None:
+    used = [attempt.usage for attempt in attempts if attempt.usage is not None]
+    if not used:
+        return None
+    is_estimated = any(usage.source is UsageSource.ESTIMATED for usage in used)
+    return UsageOut(
+        input_tokens=sum(usage.input_tokens for usage in used),
+        cached_tokens=sum(usage.cached_tokens for usage in used),
+        output_tokens=sum(usage.output_tokens for usage in used),
+        source=UsageSource.ESTIMATED if is_estimated else UsageSource.PROVIDER,
+    )
+
+
+def _cost(attempts: Sequence[Attempt]) -> Decimal | None:
+    costs = [attempt.cost for attempt in attempts if attempt.usage is not None]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known, Decimal(0)) if known and len(known) == len(costs) else None
+
+
+def _attempt(attempt: Attempt) -> AttemptOut:
+    return AttemptOut(
+        id=attempt.id,
+        attempt=attempt.attempt,
+        provider=attempt.provider,
+        model=attempt.model,
+        status=attempt.status.value,
+        latency_ms=attempt.latency_ms,
+        first_token_ms=attempt.first_token_ms,
+        finish_reason=attempt.finish_reason,
+        error_code=attempt.error_code,
+    )

