@@ -8,7 +8,7 @@ import structlog
 
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.llm.ports import ModelProvider
-from conversation_engine.engine.migrating import upgrade
+from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_catalog, make_turns
 from conversation_engine.infra.db.opening import backend_of, open_database
@@ -48,9 +48,9 @@ class ConversationEngine:
         )
 
     async def start(self) -> None:
-        """Bring an embedded database to this version's schema and begin to take turns."""
-        if backend_of(self.settings.resolved_database_url) == "sqlite":
-            await upgrade(self.database)
+        """Make sure of the schema (see `migrating.prepare`) and begin to take turns. Raises SchemaMismatchError."""
+        is_embedded = backend_of(self.settings.resolved_database_url) == "sqlite"
+        await prepare(self.database, is_embedded=is_embedded)
         await self.turns.start()
 
     async def aclose(self) -> None:

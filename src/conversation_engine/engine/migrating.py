@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conversation_engine.engine.errors import SchemaMismatchError
 from conversation_engine.infra.db.database import Database, Tx
 
 if TYPE_CHECKING:
@@ -13,14 +14,37 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 async def upgrade(database: Database) -> None:
     """Run every migration that has not run, in one transaction. Idempotent; several processes may start at once."""
+    await database.migrate(_upgrade)
+
+
+async def prepare(database: Database, *, is_embedded: bool) -> None:
+    """Make sure that the schema is this version's: migrate an embedded or an empty database, refuse any other.
+
+    A shared database is migrated by the operator (`convo db upgrade`), so that a rolling start never does it by
+    surprise. Raises SchemaMismatchError.
+    """
+    current, head = await database.read(_revisions)
+    if current == head:
+        return
+    if not is_embedded and current is not None:
+        raise SchemaMismatchError(current=current, expected=head)
+    await upgrade(database)
+
+
+def _upgrade(tx: Tx) -> None:
     from alembic import command  # imported here: nothing else needs it, and it takes 0.1 s
 
-    def work(tx: Tx) -> None:
-        config = _config()
-        config.attributes["connection"] = tx
-        command.upgrade(config, "head")
+    config = _config()
+    config.attributes["connection"] = tx
+    command.upgrade(config, "head")
 
-    await database.migrate(work)
+
+def _revisions(tx: Tx) -> tuple[str | None, str | None]:
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    current = MigrationContext.configure(tx).get_current_revision()
+    return current, ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _config() -> "Config":

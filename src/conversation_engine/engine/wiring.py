@@ -21,7 +21,11 @@ def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> Mode
     from conversation_engine.domains.llm.providers.openai_chat import OpenAIChatProvider
     from conversation_engine.domains.llm.wire import make_client
 
-    local = LocalProvider(make_client(settings), slots=settings.local_model_slots, threads=settings.local_model_threads)
+    local = LocalProvider(
+        make_client(settings, idle_connections=0),
+        slots=settings.local_model_slots,
+        threads=settings.local_model_threads,
+    )
     openai = OpenAIChatProvider(
         make_client(settings),
         name="openai",

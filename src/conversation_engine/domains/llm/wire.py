@@ -50,11 +50,11 @@ _BY_STATUS: Mapping[int, type[ModelError]] = {
 }
 
 
-def make_client(settings: LlmSettings) -> httpx2.AsyncClient:
+def make_client(settings: LlmSettings, *, idle_connections: int = 100) -> httpx2.AsyncClient:
     """A connection pool for one service. The time to the first and between tokens is watched by the caller."""
     return httpx2.AsyncClient(
         timeout=httpx2.Timeout(None, connect=settings.connect_timeout_seconds),
-        limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100),
+        limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=idle_connections),
         trust_env=True,
     )
 

@@ -1,0 +1,48 @@
+"""The product as the benchmarks start it."""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from benchmarks.processes import Server, asgi_server
+from conversation_engine.engine.settings import Settings
+from conversation_engine.engine.wiring import make_tokens
+from conversation_engine.kernel.clock import SystemClock
+from conversation_engine.kernel.ids import UserId
+from conversation_engine.kernel.people import Principal, Role
+
+APP = "conversation_engine.entrypoints.http.app:create_app"
+
+
+def product_environment(data_dir: Path, *, upstream_port: int) -> dict[str, str]:
+    """Settings of a server whose model is the stub; everything else as it comes."""
+    return {
+        "CE_DATA_DIR": str(data_dir),
+        "CE_MODEL": "openai/stub",
+        "CE_OPENAI_BASE_URL": f"http://127.0.0.1:{upstream_port}/v1",
+        "CE_OPENAI_API_KEY": "x",
+        "CE_LOG_LEVEL": "WARNING",
+    }
+
+
+@contextlib.contextmanager
+def upstream_server(*, delay_ms: float = 0) -> Iterator[Server]:
+    """The stub model service."""
+    environment = {"UPSTREAM_DELAY_MS": str(delay_ms)}
+    with asgi_server("benchmarks.upstream:app", path="/", environment=environment) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def product_server(data_dir: Path, *, upstream_port: int) -> Iterator[Server]:
+    """One worker of the product over SQLite, with everything stored."""
+    environment = product_environment(data_dir, upstream_port=upstream_port)
+    with asgi_server(APP, path="/readyz", environment=environment, factory=True) as server:
+        yield server
+
+
+def token_for(data_dir: Path) -> str:
+    """A token that a server with this data folder accepts."""
+    tokens = make_tokens(Settings(data_dir=data_dir), SystemClock())
+    return tokens.issue(Principal(user_id=UserId("bench"), role=Role.STUDENT), lifetime=timedelta(hours=1))

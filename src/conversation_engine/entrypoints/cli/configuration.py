@@ -1,0 +1,35 @@
+"""The settings of a command, and its log."""
+
+import os
+from typing import TYPE_CHECKING
+
+from conversation_engine.entrypoints.cli.errors import BadSettingsError
+
+if TYPE_CHECKING:
+    from conversation_engine.engine.settings import Settings
+
+
+def load_settings() -> "Settings":
+    """The settings of this environment, with the log set up by them. Raises BadSettingsError."""
+    from pydantic import ValidationError
+
+    from conversation_engine.engine.settings import SETTINGS_PREFIX, Settings
+    from conversation_engine.entrypoints.cli.logging import log_to_stderr
+
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        # Values stay out of the sentence: one of them may be a secret.
+        wrong = "; ".join(
+            f"{SETTINGS_PREFIX}{'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)
+        )
+        raise BadSettingsError(f"The environment has settings that make no sense. {wrong}.") from error
+    log_to_stderr(settings)
+    return settings
+
+
+def set_in_environment(name: str, value: object | None) -> None:
+    """Let a flag override its variable, for this process and everything that it starts; `None` changes nothing."""
+    if value is not None:
+        os.environ[name] = str(value)

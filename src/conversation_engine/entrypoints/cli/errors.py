@@ -1,0 +1,43 @@
+"""Why a command could not do its work."""
+
+from conversation_engine.kernel.errors import EngineError, InvalidInputError, Kind
+
+
+class CannotListenError(EngineError):
+    """The address is taken, not ours, or not allowed."""
+
+    code = "cannot_listen"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"Cannot listen on {host}:{port}: {reason}. Stop what is using it, or choose another: "
+            f"`convo serve --port {port % 65535 + 1}`.",
+            host=host,
+            port=port,
+        )
+
+
+class BadSettingsError(InvalidInputError):
+    """Environment variables that cannot be understood."""
+
+    code = "bad_settings"
+
+
+class BadLifetimeError(InvalidInputError):
+    """Not a length of time."""
+
+    code = "bad_lifetime"
+
+    def __init__(self, text: str, *, most_days: int) -> None:
+        super().__init__(
+            f"{text!r} is no lifetime. Write a whole number and s, m, h or d, such as 90s, 15m, 12h or 30d; "
+            f"at most {most_days}d.",
+            field="ttl",
+        )
+
+
+class BadCommandError(InvalidInputError):
+    """A slash command that cannot be done as it was typed."""
+
+    code = "bad_command"

@@ -1,0 +1,124 @@
+"""`convo serve`: the HTTP API."""
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from conversation_engine.domains.users.errors import SecretRequiredError
+from conversation_engine.entrypoints.cli.configuration import load_settings, set_in_environment
+from conversation_engine.entrypoints.cli.errors import CannotListenError
+
+if TYPE_CHECKING:
+    from conversation_engine.engine.settings import Settings
+
+APPLICATION: Final = "conversation_engine.entrypoints.http.app:create_app"
+LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, never listened on by itself
+_STARTUP_FAILURE: Final = 3
+"""What uvicorn ends with when the application did not start."""
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (CE_HOST, 127.0.0.1).")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on (CE_PORT, 8000); 0: any free one.")
+    ] = None,
+) -> None:
+    """Serve the HTTP API until Ctrl-C. Beyond loopback CE_SECRET must be set."""
+    set_in_environment("CE_HOST", host)
+    set_in_environment("CE_PORT", port)
+    settings = load_settings()
+    if settings.host not in LOOPBACK_HOSTS and settings.secret is None:
+        raise SecretRequiredError(settings.host)
+    with _listening(settings.host, settings.port) as listener:
+        _print_directions(settings, port=listener.getsockname()[1])
+        _serve_until_stopped(settings, listener)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A bound socket. Bound here rather than by uvicorn, so that a taken port is known before anything is loaded."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise CannotListenError(host, port, (error.strerror or str(error)).lower()) from error
+
+
+def _serve_until_stopped(settings: "Settings", listener: socket.socket) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        APPLICATION,
+        factory=True,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=int(settings.grace_seconds) + 1,
+    )
+    server = uvicorn.Server(config)
+    # uvicorn raises the signal again once everything has ended: an asked-for end is a success.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    if not server.started:
+        raise typer.Exit(_STARTUP_FAILURE)
+
+
+def _print_directions(settings: "Settings", *, port: int) -> None:
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    base_url = _base_url(settings.host, port)
+    token = _token_command(settings)
+    console.print(f"Conversation Engine is starting at [bold]{base_url}[/bold]. Ctrl-C stops it.\n")
+    for name, value in (
+        ("API pages", f"{base_url}/docs"),
+        ("Sign in", f"{token}  (prints a bearer token; run it in this folder)"),
+        ("Data", _data_place(settings)),
+        ("Model", f"{settings.model}{' (on this machine, no key needed)' if settings.model == 'local' else ''}"),
+    ):
+        console.print(f"  [dim]{name:<10}[/dim]", end="")
+        console.print(value, markup=False, soft_wrap=True)
+    console.print("\n[dim]A first streamed turn, to paste into another terminal:[/dim]\n")
+    console.print(_example(base_url, token), markup=False, soft_wrap=True)
+
+
+def _base_url(host: str, port: int) -> str:
+    reachable = _EVERYWHERE.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _data_place(settings: "Settings") -> str:
+    if settings.database_url is None:
+        return str((settings.data_dir / "conversations.db").absolute())
+    from conversation_engine.infra.db.opening import open_database
+
+    return open_database(settings.resolved_database_url, settings).url
+
+
+def _token_command(settings: "Settings") -> str:
+    """How another terminal gets a token that this server accepts."""
+    convo = "convo" if shutil.which("convo") else shlex.quote(os.path.relpath(sys.argv[0]))
+    if settings.secret is not None:
+        return f"CE_SECRET=… {convo} token"
+    if "data_dir" in settings.model_fields_set:
+        return f"CE_DATA_DIR={shlex.quote(str(settings.data_dir.absolute()))} {convo} token"
+    return f"{convo} token"
+
+
+def _example(base_url: str, token_command: str) -> str:
+    return f"""\
+TOKEN=$({token_command})
+ID=$(curl -s {base_url}/conversations -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+  -d '{{}}' | python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')
+curl -N {base_url}/conversations/$ID/turns -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+  -H 'Accept: text/event-stream' -d '{{"content": "Hello!"}}'
+"""
