@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 60.0
-_QUIET = ("--log-level", "warning", "--no-access-log")
+_OPTIONS = ("--log-level", "warning", "--no-access-log", "--timeout-keep-alive", "600")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +47,9 @@ def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
 def asgi_server(app: str, *, path: str, environment: Mapping[str, str], factory: bool = False) -> Iterator[Server]:
     """One uvicorn worker with `app`, ready when GET `path` says 200; stopped on leaving."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *_QUIET, *(["--factory"] if factory else [])]
-    process = subprocess.Popen(command, cwd=ROOT, env=clean_environment(environment))
+    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *_OPTIONS, *(["--factory"] if factory else [])]
+    # What the product logs costs what it costs, and is thrown away.
+    process = subprocess.Popen(command, cwd=ROOT, env=clean_environment(environment), stdout=subprocess.DEVNULL)
     try:
         wait_until_ready(process, port, path)
         yield Server(pid=process.pid, port=port)

@@ -25,6 +25,9 @@ class LiveReply:
         self.length = 0
         self.durable_length = 0
         self.ended: TurnEnded | None = None
+        self.is_sealed = False
+        """Nothing more may be checkpointed: the reply is about to be recorded."""
+        self._is_abandoned = False
         self._text = io.StringIO(newline="")
         self._changed = asyncio.Event()
 
@@ -50,12 +53,20 @@ class LiveReply:
         self.durable_length = event.offset
         self._wake()
 
+    def abandon(self) -> None:
+        """The turn is no longer ours to tell about: watchers must look into the store."""
+        self._is_abandoned = True
+        self._wake()
+
     def tick(self) -> None:
         """Let watchers give a sign of life."""
         self._wake()
 
     async def follow(self, after: int) -> AsyncGenerator[TurnEvent, None]:
-        """The text after offset `after`, then what comes, then `TurnEnded`. Any number may follow at once."""
+        """The text after offset `after`, then what comes, then `TurnEnded`, unless the reply is abandoned.
+
+        Any number may follow at once.
+        """
         seen = min(after, self.durable_length)
         while True:
             changed = self._changed
@@ -65,9 +76,11 @@ class LiveReply:
             elif self.ended is not None:
                 yield self.ended
                 return
+            elif self._is_abandoned:
+                return
             else:
                 await changed.wait()
-                if self.durable_length == seen and self.ended is None:
+                if self.durable_length == seen and self.ended is None and not self._is_abandoned:
                     yield Heartbeat()
 
     def _wake(self) -> None:

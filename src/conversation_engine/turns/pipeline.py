@@ -42,9 +42,12 @@ class TurnPipeline:
             run.error = InternalError()
         await self._reply_log.settle(run.live)
         detail = await self._recorded(_ending(run, holder=holder))
-        if detail is not None:
-            run.live.end(TurnEnded(detail=detail, offset=run.live.length))
-            _log_end(run, detail)
+        if detail is None:
+            run.live.abandon()
+            _log.warning("turn.lost", turn_id=run.turn.id)
+            return
+        run.live.end(TurnEnded(detail=detail, offset=run.live.length))
+        _log_end(run, detail)
 
     async def _recorded(self, ending: Ending) -> TurnDetail | None:
         for wait in (*RECORD_RETRY_SECONDS, None):

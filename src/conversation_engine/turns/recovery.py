@@ -1,11 +1,12 @@
 """Ends turns whose process died: the lease ran out, what was checkpointed is kept."""
 
-from datetime import timedelta
+from collections.abc import Sequence
 
 import structlog
 
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.kernel.clock import Clock
+from conversation_engine.kernel.ids import TurnId
 from conversation_engine.turns.repo import Lease, TurnRepo
 from conversation_engine.turns.steps.record import Ending, RecordStep
 from conversation_engine.turns.types import Turn, TurnError, TurnState
@@ -27,15 +28,17 @@ class TurnRecovery:
         self._clock = clock
         self._repo = TurnRepo()
 
-    async def sweep(self, *, holder: str, lease_seconds: float) -> int:
-        """End every turn whose lease has run out; returns how many. One transaction to claim, one a turn to end."""
+    async def sweep(self, *, lease: Lease, running_here: Sequence[TurnId]) -> int:
+        """End every turn whose lease has run out, but for those that this very process is still at.
+
+        Returns how many. One transaction to claim, one a turn to end.
+        """
         now = self._clock.now()
-        lease = Lease(holder=holder, expires_at=now + timedelta(seconds=lease_seconds))
         turns = await self._database.write(
-            lambda tx: self._repo.claim_expired(tx, now=now, lease=lease, count=CLAIM_COUNT)
+            lambda tx: self._repo.claim_expired(tx, now=now, lease=lease, but=running_here, count=CLAIM_COUNT)
         )
         for turn in turns:
-            await self._interrupt(turn, holder=holder)
+            await self._interrupt(turn, holder=lease.holder)
         return len(turns)
 
     async def _interrupt(self, turn: Turn, *, holder: str) -> None:

@@ -10,7 +10,7 @@ import contextlib
 
 import structlog
 
-from conversation_engine.infra.db.database import Database
+from conversation_engine.infra.db.database import ConstraintViolation, Database
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.repo import Checkpoint, TurnRepo
 
@@ -45,7 +45,7 @@ class ReplyLog:
 
     async def settle(self, reply: LiveReply) -> None:
         """Stop writing pieces of `reply`; when this returns none is on its way."""
-        self._waiting.pop(reply.turn_id, None)
+        reply.is_sealed = True
         if self._flushing.locked():
             async with self._flushing:
                 return
@@ -64,31 +64,44 @@ class ReplyLog:
             async with self._flushing:
                 delay = await self._flush()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await self._urgent.wait()
 
     async def _flush(self) -> float:
         self._work.clear()
         self._urgent.clear()
         waiting, self._waiting = self._waiting, {}
-        replies = [reply for reply in waiting.values() if reply.length > reply.durable_length]
-        checkpoints = [
-            Checkpoint(
+        pieces = {
+            reply: Checkpoint(
                 turn_id=reply.turn_id,
                 attempt=reply.attempt,
                 start_offset=reply.durable_length,
                 text=reply.text(reply.durable_length),
             )
-            for reply in replies
-        ]
-        if not checkpoints:
+            for reply in waiting.values()
+            if reply.length > reply.durable_length and not reply.is_sealed
+        }
+        if not pieces:
             return 0
         try:
-            await self._database.write(lambda tx: self._repo.insert_checkpoints(tx, checkpoints))
+            await self._write(pieces)
         except Exception as error:  # noqa: BLE001 - whatever the store says, running replies wait for it
-            _log.warning("checkpoint.failed", error=type(error).__name__, turns=len(replies))
-            self._waiting = {reply.turn_id: reply for reply in replies} | self._waiting
+            _log.warning("checkpoint.failed", error=type(error).__name__, turns=len(pieces))
+            self._waiting = waiting | self._waiting
             self._work.set()
             return RETRY_SECONDS
-        for checkpoint, reply in zip(checkpoints, replies, strict=True):
-            reply.mark_durable(checkpoint.start_offset + len(checkpoint.text))
         return self._interval_seconds
+
+    async def _write(self, pieces: dict[LiveReply, Checkpoint]) -> None:
+        """All in one transaction; if the store refuses it (a turn was deleted meanwhile), each in its own."""
+        try:
+            await self._database.write(lambda tx: self._repo.insert_checkpoints(tx, list(pieces.values())))
+        except ConstraintViolation:
+            if len(pieces) == 1:
+                _log.warning("checkpoint.refused", turn_ids=[reply.turn_id for reply in pieces])
+                return
+            for reply, piece in pieces.items():
+                await self._write({reply: piece})
+            return
+        for reply, piece in pieces.items():
+            reply.mark_durable(piece.start_offset + len(piece.text))

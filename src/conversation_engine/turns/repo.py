@@ -61,7 +61,7 @@ class TurnRepo:
     def insert(
         self, tx: Tx, turn: Turn, *, lease: Lease, parameters: dict[str, Any], reply_metadata: dict[str, Any]
     ) -> None:
-        """Write a running turn. Raises UniqueViolation when its conversation has one already."""
+        """Write a running turn. Raises ConstraintViolation when its conversation has one already."""
         tx.execute(
             _INSERT_TURN,
             {
@@ -115,17 +115,27 @@ class TurnRepo:
         row = tx.execute(query).first()
         return None if row is None else _turn(row)
 
-    def extend_leases(self, tx: Tx, *, lease: Lease) -> None:
-        """A sign of life for every turn of one holder."""
+    def extend_leases(self, tx: Tx, turn_ids: Sequence[TurnId], *, lease: Lease) -> None:
+        """A sign of life for these turns, as far as they are still the holder's."""
         tx.execute(
             update(_turns)
-            .where(_turns.c.state == TurnState.RUNNING.value, _turns.c.lease_owner == lease.holder)
+            .where(
+                _turns.c.id.in_(turn_ids),
+                _turns.c.state == TurnState.RUNNING.value,
+                _turns.c.lease_owner == lease.holder,
+            )
             .values(lease_expires_at=lease.expires_at)
         )
 
-    def claim_expired(self, tx: Tx, *, now: datetime, lease: Lease, count: int) -> Sequence[Turn]:
+    def claim_expired(
+        self, tx: Tx, *, now: datetime, lease: Lease, but: Sequence[TurnId], count: int
+    ) -> Sequence[Turn]:
         """Take over turns whose holder gave no sign of life; rows that another process is claiming are passed over."""
-        expired = and_(_turns.c.state == TurnState.RUNNING.value, _turns.c.lease_expires_at < now)
+        expired = and_(
+            _turns.c.state == TurnState.RUNNING.value,
+            _turns.c.lease_expires_at < now,
+            _turns.c.id.not_in(but),
+        )
         rows = tx.execute(
             select(*_turns.c)
             .where(expired)

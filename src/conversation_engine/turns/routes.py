@@ -5,9 +5,11 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic_core import to_json
 
 from conversation_engine.infra.web.access import Caller, service_of
-from conversation_engine.infra.web.event_stream import EventStreamResponse
+from conversation_engine.infra.web.event_stream import EventStreamResponse, frame
+from conversation_engine.kernel.errors import EngineError
 from conversation_engine.kernel.ids import ConversationId, TurnId, parse_id
 from conversation_engine.turns.schemas import TurnIn, TurnOut, WindowOut, frame_of
 from conversation_engine.turns.service import TurnService
@@ -109,9 +111,12 @@ async def preview_context(
 
 
 async def _frames(turns: TurnService, turn: Turn, *, after: int) -> AsyncGenerator[bytes, None]:
-    async with aclosing(turns.follow(turn, after=after)) as events:
-        async for event in events:
-            yield frame_of(event)
+    try:
+        async with aclosing(turns.follow(turn, after=after)) as events:
+            async for event in events:
+                yield frame_of(event)
+    except EngineError as error:  # the stream has begun: a failure is an event
+        yield frame(event="error", data=to_json({"code": error.code, "detail": error.detail}))
 
 
 def _json(detail: TurnDetail, *, status_code: int, headers: dict[str, str]) -> Response:

@@ -129,8 +129,8 @@ def frame_of(event: TurnEvent) -> bytes:
             return frame(event="reply.delta", data=data.encode(), event_id=offset)
         case Heartbeat():
             return HEARTBEAT
-        case TurnStarted(turn=turn):
-            return frame(event="turn.started", data=_started(turn), event_id=0)
+        case TurnStarted(turn=turn, offset=offset):
+            return frame(event="turn.started", data=_started(turn), event_id=offset)
         case TurnEnded(detail=detail, offset=offset):
             data_bytes = TurnOut.of(detail).model_dump_json().encode()
             return frame(event=f"turn.{detail.turn.state.value}", data=data_bytes, event_id=offset)

@@ -42,8 +42,8 @@ from conversation_engine.turns.types import (
 
 REMOTE_POLL_SECONDS = 0.25
 """How often a turn that runs in another process is looked at while somebody here watches it."""
-STOP_MARGIN_SECONDS = 1.0
-"""How long recording may take once generation was stopped."""
+RECORDING_SECONDS = 1.0
+"""How long recording may take once generation was stopped; what takes longer is recovered by its lease."""
 _log = structlog.get_logger()
 
 
@@ -94,15 +94,21 @@ class TurnService:
             asyncio.create_task(self._every(self._settings.heartbeat_seconds, self._tick), name="turn-heartbeat"),
         ]
 
-    async def aclose(self) -> None:
-        """Take no more turns, give running ones the grace time, then end them `interrupted` with what they said."""
+    def begin_stop(self) -> None:
+        """Take no more turns; when the grace time is over, end the running ones `interrupted` with what they said.
+
+        Returns at once, so that watchers still hear how their turns end. Idempotent; call it from the event loop.
+        """
+        if self._is_stopping:
+            return
         self._is_stopping = True
-        tasks = list(self._tasks.values())
-        if tasks:
-            await asyncio.wait(tasks, timeout=self._settings.grace_seconds)
-            for run in self._runs.values():
-                run.stop(TurnState.INTERRUPTED)
-            await asyncio.wait(tasks, timeout=STOP_MARGIN_SECONDS)
+        asyncio.get_running_loop().call_later(self._settings.grace_seconds, self._interrupt_runs)
+
+    async def aclose(self) -> None:
+        """`begin_stop`, and wait until every turn has ended."""
+        self.begin_stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=self._settings.grace_seconds + RECORDING_SECONDS)
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
@@ -115,13 +121,8 @@ class TurnService:
         """
         if self._is_stopping:
             raise ShuttingDownError
-        run = await self._admit(new, lease=self._lease())
-        turn_id = run.turn.id
-        self._runs[turn_id] = run
-        task = asyncio.create_task(self._pipeline(run, holder=self._holder), name=f"turn-{turn_id}")
-        self._tasks[turn_id] = task
-        task.add_done_callback(lambda _: self._forget(turn_id))
-        return run.turn
+        # Shielded: a caller that is cancelled in between must not leave an admitted turn that nobody runs.
+        return await asyncio.shield(asyncio.ensure_future(self._begin(new)))
 
     async def get(self, conversation_id: ConversationId, turn_id: TurnId, *, owner_id: UserId) -> TurnDetail:
         """A turn with its reply and its model calls. Raises TurnNotFoundError. Four statements."""
@@ -169,10 +170,16 @@ class TurnService:
 
         `turn` was given out by this service, so its owner is known.
         """
-        yield TurnStarted(turn=turn)
-        run = self._runs.get(turn.id)
-        events = run.live.follow(after) if run else self._follow_stored(turn, after)
-        async for event in events:
+        yield TurnStarted(turn=turn, offset=after)
+        seen = after
+        if run := self._runs.get(turn.id):
+            async for event in run.live.follow(after):
+                yield event
+                if isinstance(event, TurnEnded):
+                    return
+                if isinstance(event, ReplyDelta):
+                    seen = event.offset
+        async for event in self._follow_stored(turn, seen):
             yield event
 
     async def cancel(self, conversation_id: ConversationId, turn_id: TurnId, *, owner_id: UserId) -> TurnDetail:
@@ -186,9 +193,22 @@ class TurnService:
 
     # ── inside ──
 
+    async def _begin(self, new: NewTurn) -> Turn:
+        run = await self._admit(new, lease=self._lease())
+        turn_id = run.turn.id
+        self._runs[turn_id] = run
+        task = asyncio.create_task(self._pipeline(run, holder=self._holder), name=f"turn-{turn_id}")
+        self._tasks[turn_id] = task
+        task.add_done_callback(lambda _: self._forget(turn_id))
+        return run.turn
+
     def _forget(self, turn_id: TurnId) -> None:
         self._tasks.pop(turn_id, None)
         self._runs.pop(turn_id, None)
+
+    def _interrupt_runs(self) -> None:
+        for run in self._runs.values():
+            run.stop(TurnState.INTERRUPTED)
 
     def _lease(self) -> Lease:
         expires_at = self._clock.now() + timedelta(seconds=self._settings.lease_seconds)
@@ -241,12 +261,12 @@ class TurnService:
             await asyncio.sleep(seconds)
 
     async def _sweep(self) -> None:
-        await self._recovery.sweep(holder=self._holder, lease_seconds=self._settings.lease_seconds)
+        await self._recovery.sweep(lease=self._lease(), running_here=list(self._runs))
 
     async def _extend(self) -> None:
-        if self._runs:
+        if running := list(self._runs):
             lease = self._lease()
-            await self._database.write(lambda tx: self._repo.extend_leases(tx, lease=lease))
+            await self._database.write(lambda tx: self._repo.extend_leases(tx, running, lease=lease))
 
     async def _tick(self) -> None:
         for run in self._runs.values():

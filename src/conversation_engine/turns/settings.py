@@ -17,5 +17,5 @@ class TurnSettings(BaseModel):
     )
     heartbeat_seconds: float = Field(15.0, gt=0, description="Longest silence of an event stream.")
     grace_seconds: float = Field(
-        3.0, ge=0, description="How long running turns may go on when the process is asked to stop."
+        2.0, ge=0, description="How long running turns may go on when the process is asked to stop."
     )

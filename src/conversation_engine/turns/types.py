@@ -77,9 +77,10 @@ class TurnDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnStarted:
-    """First event of a stream: which turn this is."""
+    """First event of a stream: which turn this is, and the offset from which its text follows."""
 
     turn: Turn
+    offset: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,5 @@
 """The terminal's door: `convo`.
 
-Modules are imported for `convo --help` too, so whatever is slow to import (the engine, rich, uvicorn) is imported inside
-the commands.
+Its modules are imported for `convo --help` too, so whatever is slow to import (the engine, rich, uvicorn) is imported
+inside the commands.
 """

@@ -64,7 +64,7 @@ def _opened(
             loop.run(engine.start())
             session = ChatSession(engine, screen, user=user, model=model)
             loop.run(session.start(is_new=is_new))
-            yield loop, ChatCommands(engine, session, screen)
+            yield loop, ChatCommands(session, screen)
         finally:
             loop.run(engine.aclose())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final, Protocol, Self
 
-PROMPT: Final = "› "
+PROMPT: Final = "> "
 HISTORY_LINES: Final = 1000
 _BOLD_PROMPT: Final = f"\001\033[1;36m\002{PROMPT}\001\033[0m\002"
 """Readline counts what stands between \\001 and \\002 as zero columns wide."""

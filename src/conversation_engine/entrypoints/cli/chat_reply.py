@@ -1,6 +1,7 @@
 """A reply drawn while it grows."""
 
 from collections.abc import Callable, Iterator
+from itertools import dropwhile
 from typing import Final
 
 from rich.console import Console, ConsoleOptions
@@ -18,7 +19,7 @@ _HARMLESS: Final = {
 
 def harmless(text: str) -> str:
     """`text` without the control characters by which a model could drive the terminal."""
-    return text.replace("\r\n", "\n").translate(_HARMLESS)
+    return text.translate(_HARMLESS)
 
 
 class GrowingReply:
@@ -33,7 +34,6 @@ class GrowingReply:
         self._console = console
         self._on_first_text = on_first_text
         self._growing = ""
-        self._has_printed = False
         self._live: Live | None = None
 
     def add(self, text: str) -> None:
@@ -41,7 +41,7 @@ class GrowingReply:
         if self._live is None:
             self._on_first_text()
             self._live = Live(
-                get_renderable=lambda: _End(self._growing, has_space_above=self._has_printed),
+                get_renderable=lambda: _Blocks(self._growing, is_cropped=True),
                 console=self._console,
                 refresh_per_second=REFRESHES_PER_SECOND,
                 transient=True,
@@ -59,14 +59,11 @@ class GrowingReply:
         rest, self._growing = self._growing, ""
         self._live.stop()
         self._print(rest)
+        self._console.print()
 
     def _print(self, text: str) -> None:
-        if not text.strip():
-            return
-        if self._has_printed:
-            self._console.print()
-        self._has_printed = True
-        self._console.print(_markdown(text))
+        if text.strip():
+            self._console.print(_Blocks(text))
 
 
 def split_finished(text: str) -> tuple[str, str]:
@@ -74,27 +71,26 @@ def split_finished(text: str) -> tuple[str, str]:
     starts = [token.map[0] for token in Markdown(text).parsed if token.level == 0 and token.map]
     if len(starts) < 2:
         return "", text
-    lines = text.splitlines(keepends=True)
-    return "".join(lines[: starts[-1]]), "".join(lines[starts[-1] :])
+    lines = text.split("\n")
+    return "\n".join(lines[: starts[-1]]) + "\n", "\n".join(lines[starts[-1] :])
 
 
-class _End:
-    """As much of a text's end as the screen can hold."""
+class _Blocks:
+    """Markdown below one empty line (rich puts none, one or two); cropped, the end of it that the screen can hold."""
 
-    def __init__(self, text: str, *, has_space_above: bool) -> None:
+    def __init__(self, text: str, *, is_cropped: bool = False) -> None:
         self._text = text
-        self._has_space_above = has_space_above
+        self._is_cropped = is_cropped
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         if not self._text.strip():
             return
-        lines = console.render_lines(_markdown(self._text), options.update(height=None), pad=False)
-        if self._has_space_above:
-            lines.insert(0, [])
-        for line in lines[-max(1, console.height - _SPARE_LINES) :]:
+        drawn = console.render_lines(Markdown(self._text, hyperlinks=False), options.update(height=None), pad=False)
+        lines = [[], *dropwhile(_is_blank, drawn)]
+        for line in lines[-max(1, console.height - _SPARE_LINES) :] if self._is_cropped else lines:
             yield from line
             yield Segment.line()
 
 
-def _markdown(text: str) -> Markdown:
-    return Markdown(text, hyperlinks=False)
+def _is_blank(line: list[Segment]) -> bool:
+    return not any(segment.text.strip() or segment.style for segment in line)

@@ -3,8 +3,8 @@
 import contextlib
 import io
 import sys
-from collections.abc import Iterator
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from rich.console import Console
 from rich.markdown import Markdown
@@ -26,7 +26,7 @@ class Screen(Protocol):
     """Where a chat is shown."""
 
     def show(self, text: str) -> None:
-        """What was asked for, exactly as it is."""
+        """A line that was asked for; a terminal cuts it at its edge."""
         ...
 
     def note(self, text: str) -> None:
@@ -35,6 +35,10 @@ class Screen(Protocol):
 
     def fail(self, text: str) -> None:
         """Why something was not done."""
+        ...
+
+    def greet(self, text: str) -> None:
+        """Where the person is now."""
         ...
 
     def recall(self, speaker: str, text: str) -> None:
@@ -54,7 +58,7 @@ class TerminalScreen:
         self._err = Console(stderr=True, highlight=False)
 
     def show(self, text: str) -> None:
-        self._out.print(Text(harmless(text)), soft_wrap=True)
+        self._out.print(Text(harmless(text)), no_wrap=True, overflow="ellipsis")
 
     def note(self, text: str) -> None:
         self._err.print(Text(harmless(text), style="dim"))
@@ -62,9 +66,12 @@ class TerminalScreen:
     def fail(self, text: str) -> None:
         self._err.print(Text(harmless(text), style="red"))
 
+    def greet(self, text: str) -> None:
+        self._out.print(Rule(Text(harmless(text), style="bold"), style="dim", align="left"))
+
     def recall(self, speaker: str, text: str) -> None:
         if speaker == "user":
-            self._out.print(Text.assemble(("› ", "bold cyan"), (harmless(text), "dim")))
+            self._out.print(Text.assemble(("> ", "bold cyan"), (harmless(text), "dim")))
         else:
             self._out.print(Markdown(harmless(text), hyperlinks=False), style="dim")
             self._out.print(Rule(style="dim"))
@@ -93,6 +100,9 @@ class PlainScreen:
     def fail(self, text: str) -> None:
         self._err.print(Text(text, style="red"), soft_wrap=True)
 
+    def greet(self, text: str) -> None:
+        """Nothing: a program knows what it started."""
+
     def recall(self, speaker: str, text: str) -> None:
         """Nothing: a program did not ask for the past."""
 
@@ -100,11 +110,11 @@ class PlainScreen:
     def reply(self, waiting: str) -> Iterator[Reply]:
         with contextlib.ExitStack() as stack:
             spinner = stack.enter_context(self._err.status(waiting)) if self._err.is_terminal else None
-            yield stack.enter_context(contextlib.closing(_PlainReply(spinner.stop if spinner else _nothing)))
+            yield stack.enter_context(contextlib.closing(_PlainReply(spinner.stop if spinner else lambda: None)))
 
 
 class _PlainReply:
-    def __init__(self, on_first_text: "Callable[[], None]") -> None:
+    def __init__(self, on_first_text: Callable[[], object]) -> None:
         self._on_first_text = on_first_text
         self._last = ""
 

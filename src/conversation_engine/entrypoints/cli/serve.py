@@ -35,7 +35,7 @@ def serve(
     set_in_environment("CE_HOST", host)
     set_in_environment("CE_PORT", port)
     settings = load_settings()
-    if settings.host not in LOOPBACK_HOSTS and settings.secret is None:
+    if settings.host not in LOOPBACK_HOSTS and not settings.secret:
         raise SecretRequiredError(settings.host)
     with _listening(settings.host, settings.port) as listener:
         _print_directions(settings, port=listener.getsockname()[1])
@@ -48,7 +48,9 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise CannotListenError(host, port, (error.strerror or str(error)).lower()) from error
+        # Python adds the address to an errno's own words; the errors of name resolution have no errno.
+        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        raise CannotListenError(host, port, str(reason).lower()) from error
 
 
 def _serve_until_stopped(settings: "Settings", listener: socket.socket) -> None:
@@ -107,7 +109,7 @@ def _data_place(settings: "Settings") -> str:
 def _token_command(settings: "Settings") -> str:
     """How another terminal gets a token that this server accepts."""
     convo = "convo" if shutil.which("convo") else shlex.quote(os.path.relpath(sys.argv[0]))
-    if settings.secret is not None:
+    if settings.secret:
         return f"CE_SECRET=… {convo} token"
     if "data_dir" in settings.model_fields_set:
         return f"CE_DATA_DIR={shlex.quote(str(settings.data_dir.absolute()))} {convo} token"

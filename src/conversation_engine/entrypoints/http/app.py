@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 
-import structlog
 from fastapi import FastAPI
 
 import conversation_engine.entrypoints.http.errors as problems
@@ -15,15 +14,23 @@ from conversation_engine.domains.users.tokens import TokenService
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_tokens
-from conversation_engine.entrypoints.http import health
-from conversation_engine.entrypoints.http.middleware import BodyLimit, RequestId, TrailingSlash
+from conversation_engine.entrypoints.http import docs, health
+from conversation_engine.entrypoints.http.middleware import (
+    BodyLimit,
+    CrashGuard,
+    LoopbackOnly,
+    RequestId,
+    TrailingSlash,
+)
 from conversation_engine.entrypoints.http.routers import ROUTERS
+from conversation_engine.entrypoints.http.stopping import on_stop_signal
+from conversation_engine.infra.web.access import AUTHENTICATED
+from conversation_engine.infra.web.problems import RESPONSE
 from conversation_engine.kernel.clock import SystemClock
 from conversation_engine.kernel.people import Principal
 from conversation_engine.turns.service import TurnService
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
-_log = structlog.get_logger()
 
 DESCRIPTION = """
 Conversations with language models that are durable, streamed, counted and resumable.
@@ -39,7 +46,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
     secret is short.
     """
     settings = settings or Settings()
-    if settings.host not in LOOPBACK_HOSTS and settings.secret is None:
+    if settings.host not in LOOPBACK_HOSTS and not settings.secret:
         raise SecretRequiredError(settings.host)
     tokens = make_tokens(settings, SystemClock())
 
@@ -49,18 +56,38 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
             app.state.services = {ConversationService: engine.conversations, TurnService: engine.turns}
             app.state.is_database_ready = engine.is_database_ready
             warming = asyncio.create_task(engine.warm_up())
-            yield
+            with on_stop_signal(engine.turns.begin_stop):
+                yield
             warming.cancel()
+            await asyncio.wait([warming])
 
-    app = FastAPI(title="Conversation Engine", version="0.1.0", description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Conversation Engine",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # see TrailingSlash; a redirect would also repeat the Host header that was sent
+    )
     app.state.authenticate = _authenticator(tokens)
     problems.install(app)
+    docs.install(app)
+    _add_middleware(app, settings)
+    app.include_router(health.router)
+    for router in ROUTERS:
+        app.include_router(router, dependencies=[AUTHENTICATED], responses={"default": {**RESPONSE}})
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The last one added is the first to see a request."""
     app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes)
+    app.add_middleware(CrashGuard)
+    if not settings.secret:
+        app.add_middleware(LoopbackOnly)
     app.add_middleware(RequestId)
     app.add_middleware(TrailingSlash)
-    for router in (health.router, *ROUTERS):
-        app.include_router(router)
-    return app
 
 
 def _authenticator(tokens: TokenService) -> Callable[[str | None], Principal]:

@@ -1,7 +1,13 @@
 """Is it alive, and can it work."""
 
+import asyncio
+from typing import Final
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+
+READY_TIMEOUT_SECONDS: Final = 2.0
+"""How long the database may take to answer before it counts as away; probes give up after a few seconds."""
 
 router = APIRouter(tags=["health"])
 
@@ -15,6 +21,14 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz", response_model=None)
 async def readyz(request: Request) -> Response:
     """Whether what it depends on works; 503 when something does not."""
-    is_ready = await request.app.state.is_database_ready()
+    is_ready = await _is_answering(request)
     checks = {"database": "ok" if is_ready else "unreachable"}
     return JSONResponse({"status": "ok" if is_ready else "unavailable", "checks": checks}, 200 if is_ready else 503)
+
+
+async def _is_answering(request: Request) -> bool:
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+            return bool(await request.app.state.is_database_ready())
+    except TimeoutError:
+        return False

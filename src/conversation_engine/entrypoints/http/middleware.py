@@ -1,5 +1,6 @@
 """What happens to every request before a route sees it. Plain ASGI: it is on the path of every streamed chunk."""
 
+import ipaddress
 import re
 
 import structlog
@@ -7,9 +8,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conversation_engine.infra.ids import new_id
-from conversation_engine.infra.web.problems import problem
+from conversation_engine.infra.web.problems import problem, problem_of
+from conversation_engine.kernel.errors import InternalError
 
 _GOOD_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+_log = structlog.get_logger()
 
 
 class TrailingSlash:
@@ -46,6 +49,53 @@ class RequestId:
             await self._app(scope, receive, send_with_id)
 
 
+class CrashGuard:
+    """Answers 500 where something of ours breaks, and logs where; the answer has the request id that the log has."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal is_started
+            is_started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        except Exception:
+            if is_started:
+                raise  # the server cuts the connection: half an answer must not look like a whole one
+            _log.exception("request.crashed", method=scope["method"], path=scope["path"])
+            await problem_of(InternalError())(scope, receive, send)
+
+
+class LoopbackOnly:
+    """Answers nothing that came in from beyond this machine.
+
+    For servers on the laptop's own secret: `uvicorn --host 0.0.0.0` does not tell the application where it listens.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or _is_loopback(scope.get("server")):
+            await self._app(scope, receive, send)
+            return
+        response = problem(
+            503,
+            code="secret_required",
+            detail="This server answers on its own machine only, until CE_SECRET is set. Tell the operator.",
+        )
+        await response(scope, receive, send)
+
+
 class BodyLimit:
     """Refuses a body over the limit with 413, whether or not it says how long it is."""
 
@@ -57,15 +107,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length")
-        if length is not None:
-            is_over = not length.isdigit() or int(length) > self._limit_bytes
-        elif Headers(scope=scope).get("transfer-encoding"):
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
+        if length.isdecimal() and "transfer-encoding" not in headers:
+            is_over = int(length) > self._limit_bytes
+        else:  # no length, or one that does not count: HTTP/1.1 lets chunks win, HTTP/2 needs neither
             messages = await self._read(receive)
             is_over = messages is None
             receive = _replay(messages or [], receive)
-        else:
-            is_over = False
         if is_over:
             await self._refuse(scope, receive, send)
             return
@@ -101,3 +150,11 @@ def _replay(messages: list[Message], receive: Receive) -> Receive:
         return next(waiting, None) or await receive()
 
     return replayed
+
+
+def _is_loopback(server: tuple[str, int | None] | None) -> bool:
+    """Whether a connection's own end is on this machine alone; a Unix socket or an in-process call is."""
+    try:
+        return server is None or ipaddress.ip_address(server[0]).is_loopback
+    except ValueError:
+        return True

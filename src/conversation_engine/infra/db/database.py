@@ -16,7 +16,7 @@ T = TypeVar("T")
 Tx = Connection
 """An open transaction. Repositories take it first and never commit."""
 
-UniqueViolation = IntegrityError
+ConstraintViolation = IntegrityError
 """What a statement raises that breaks a constraint; the transaction is then lost."""
 
 

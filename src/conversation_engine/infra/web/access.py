@@ -1,7 +1,7 @@
 """Who is calling, and what they are served by."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Final, TypeVar, cast
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -19,6 +19,9 @@ def _caller(
     authenticate: Callable[[str | None], Principal] = request.app.state.authenticate
     return authenticate(credentials.credentials if credentials else None)
 
+
+AUTHENTICATED: Final = Depends(_caller)
+"""Put before every router: nobody learns more than 401 without a token, not even whether an id is well-formed."""
 
 Caller = Annotated[Principal, Depends(_caller)]
 """The authenticated caller; a route that takes one answers 401 to everybody else."""

@@ -9,8 +9,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
+import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from conversation_engine.infra.web.problems import document_of
+from conversation_engine.kernel.errors import EngineError, InternalError
 
 HEADERS: Final = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -18,6 +22,7 @@ HEADERS: Final = {
     "x-accel-buffering": "no",  # nginx would hold the stream back
 }
 HEARTBEAT: Final = b": heartbeat\n\n"
+_log = structlog.get_logger()
 
 
 def frame(*, event: str, data: bytes, event_id: int | None = None) -> bytes:
@@ -27,7 +32,11 @@ def frame(*, event: str, data: bytes, event_id: int | None = None) -> bytes:
 
 
 class EventStreamResponse(Response):
-    """Sends frames as they come, until they end or the client is gone."""
+    """Sends frames as they come, until they end or the client is gone.
+
+    A client that leaves is noticed at the next frame, a heartbeat at the latest. When the frames break off, the last
+    event is `error` with a problem document: the status is long sent.
+    """
 
     media_type = "text/event-stream"
 
@@ -45,9 +54,19 @@ class EventStreamResponse(Response):
                     if gone.done():
                         return
                     await send({"type": "http.response.body", "body": data, "more_body": True})
+        except Exception as error:  # noqa: BLE001 - the client must hear of it, whatever it is
+            await send({"type": "http.response.body", "body": _failure(error)})
+        else:
             await send({"type": "http.response.body", "body": b""})
         finally:
             gone.cancel()
+
+
+def _failure(error: Exception) -> bytes:
+    if not isinstance(error, EngineError):
+        _log.error("stream.broken", exc_info=error)
+        error = InternalError()
+    return frame(event="error", data=document_of(error))
 
 
 async def _wait_until_gone(receive: Receive) -> None:

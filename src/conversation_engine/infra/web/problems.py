@@ -1,10 +1,10 @@
 """Errors as RFC 9457 problem details. No exception's text ever gets into one."""
 
+import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-import pydantic_core
 from starlette.responses import Response
 
 from conversation_engine.kernel.errors import EngineError, Kind
@@ -26,6 +26,47 @@ STATUS_BY_KIND: Final[Mapping[Kind, HTTPStatus]] = {
     Kind.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
+RESPONSE: Final[Mapping[str, Any]] = {
+    "description": "A problem document (RFC 9457). `code` says which and never changes its meaning.",
+    "content": {
+        MEDIA_TYPE: {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "detail", "code"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                    "code": {"type": "string"},
+                },
+            }
+        }
+    },
+}
+"""What every route may answer, for the OpenAPI document."""
+
+
+def document(status: int, *, code: str, detail: str, facts: Mapping[str, object] | None = None) -> bytes:
+    """`type`, `title`, `status`, `detail`, a stable `code`, and facts about the case, which cannot replace those.
+
+    Facts may repeat what the caller sent, half characters included: whatever UTF-8 cannot carry becomes `?`.
+    """
+    body = {
+        **(facts or {}),
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+        "code": code,
+    }
+    return json.dumps(body, ensure_ascii=False, default=str).encode(errors="replace")
+
+
+def document_of(error: EngineError) -> bytes:
+    """The problem document of one of our errors, where the answer has begun and its status is sent."""
+    return document(STATUS_BY_KIND[error.kind], code=error.code, detail=error.detail, facts=error.facts)
+
 
 def problem(
     status: int,
@@ -35,20 +76,13 @@ def problem(
     facts: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A problem document: `type`, `title`, `status`, `detail`, a stable `code`, and facts about the case."""
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": int(status),
-        "detail": detail,
-        "code": code,
-        **(facts or {}),
-    }
-    return Response(pydantic_core.to_json(body), status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+    """An answer that is a problem document: see `document`."""
+    body = document(status, code=code, detail=detail, facts=facts)
+    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
 
 
 def problem_of(error: EngineError) -> Response:
-    """The problem document of one of our errors."""
+    """The answer to one of our errors."""
     status = STATUS_BY_KIND[error.kind]
     headers = {}
     if status is HTTPStatus.UNAUTHORIZED:

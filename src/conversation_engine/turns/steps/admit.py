@@ -5,7 +5,7 @@ from dataclasses import replace
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import Conversation, MessageRole, NewMessage
 from conversation_engine.domains.llm.service import LlmService
-from conversation_engine.infra.db.database import Database, Tx, UniqueViolation
+from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import MessageId, TurnId
@@ -39,7 +39,7 @@ class AdmitStep:
         message = self._message(new, turn_id)
         try:
             return await self._database.write(lambda tx: self._admit(tx, new, turn_id, message, lease=lease))
-        except UniqueViolation as error:
+        except ConstraintViolation as error:
             running = await self._database.read(lambda tx: self._repo.find_running(tx, new.conversation_id))
             raise TurnInProgressError(running.id if running else None) from error
 

@@ -27,7 +27,10 @@ class GenerateStep:
             reply_log.note(live)
 
         run.generation = asyncio.create_task(self._llm.answer(self._call(run), on_text=hear))
-        answer = await run.generation
+        await asyncio.wait([run.generation])
+        if run.generation.cancelled():  # stopped before it had begun: no call was made
+            return
+        answer = run.generation.result()
         run.answers.append(answer)
         run.error = answer.error
 

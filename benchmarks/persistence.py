@@ -1,0 +1,145 @@
+"""What it costs to store a turn, beside hand-written SQL for the same two messages."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import event
+
+from benchmarks.stores import Store, postgres_store, sqlite_store
+from benchmarks.table import Bar, print_table
+from benchmarks.talking import StorePath, Talker, talker
+from benchmarks.texts import QUESTIONS, REPLIES
+
+MOST_OVER_FLOOR = 3.0
+MOST_GROWTH = 1.2
+MOST_BYTES = 2000.0
+_TEXT_BYTES = (sum(map(len, QUESTIONS)) + sum(map(len, REPLIES))) / (2 * len(QUESTIONS))
+"""Of the average message; ASCII."""
+
+Turn = Callable[[str, str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How much is measured."""
+
+    histories: tuple[int, ...]
+    """Messages before the turns that are measured."""
+    samples: int
+    """Turns behind each median."""
+    short: int
+    long: int
+    """Histories that are compared for flatness."""
+
+
+FULL = Sizes(histories=(0, 200, 1000), samples=40, short=10, long=10_000)
+TINY = Sizes(histories=(0, 10), samples=3, short=10, long=50)
+
+
+def measure(is_tiny: bool) -> list[Bar]:
+    """Print milliseconds a turn, growth and bytes, on both databases."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    sizes = TINY if is_tiny else FULL
+    bars: list[Bar] = []
+    for open_store in (sqlite_store, postgres_store):
+        with open_store() as store:
+            bars += asyncio.run(_measure(store, sizes))
+    return bars
+
+
+async def _measure(store: Store, sizes: Sizes) -> list[Bar]:
+    async with aclosing(store.floor) as floor, talker(store.url) as speaker:
+        await floor.open()
+        bars = await _over_floor(store, speaker, sizes)
+        return [*bars, await _growth(store, speaker, sizes)]
+
+
+async def _over_floor(store: Store, speaker: Talker, sizes: Sizes) -> list[Bar]:
+    """The three take turns, so that whatever else the machine does falls on all of them."""
+    path = StorePath(speaker.engine)
+    whole, stored = await speaker.new_conversation(), await speaker.new_conversation()
+    turns: dict[str, Turn] = {
+        "floor": store.floor.turn,
+        "store path": lambda question, reply: path.turn(stored, question, reply),
+        "whole turn": lambda question, reply: speaker.turn(whole, question, reply),
+    }
+    empty_bytes = store.size()
+    times: dict[str, list[float]] = {name: [] for name in turns}
+    rounds = max(sizes.histories) // 2 + sizes.samples
+    for i in range(rounds):
+        for name, turn in turns.items():
+            started = time.perf_counter()
+            await turn(QUESTIONS[i % len(QUESTIONS)], REPLIES[i % len(REPLIES)])
+            times[name].append((time.perf_counter() - started) * 1000)
+    overhead = (store.size() - empty_bytes) / (4 * rounds) - _TEXT_BYTES
+    statements = {name: await _statements(speaker, turns[name]) for name in ("store path", "whole turn")}
+    bars, rows = [], []
+    for name, own in times.items():
+        cells = [name]
+        for history in sizes.histories:
+            ratio = _at(own, history, sizes) / _at(times["floor"], history, sizes)
+            cells.append(f"{_at(own, history, sizes):.2f} ({ratio:.1f}×)")
+            if name != "floor":
+                title = f"{store.name}, {name} at {history} messages"
+                bars.append(Bar(name=title, measured=ratio, limit=MOST_OVER_FLOOR, unit=" × floor"))
+        rows.append([*cells, statements.get(name, "5 in 3 transactions")])
+    header = ["median ms a turn at history", *map(str, sizes.histories), "statements"]
+    print_table(f"persistence on {store.name}: one turn, beside hand-written SQL", header, rows)
+    bars.append(Bar(name=f"{store.name}, bytes beyond the text", measured=overhead, limit=MOST_BYTES, unit=" B/message"))
+    return bars
+
+
+def _at(times: list[float], history: int, sizes: Sizes) -> float:
+    start = history // 2 + (min(3, sizes.samples - 1) if history == 0 else 0)  # the first turns compile statements
+    return statistics.median(times[start : history // 2 + sizes.samples])
+
+
+async def _growth(store: Store, speaker: Talker, sizes: Sizes) -> Bar:
+    """A turn in a long conversation over one in a short conversation, whole turns, alternating."""
+    lengths = (sizes.short, sizes.long)
+    times: dict[int, list[float]] = {length: [] for length in lengths}
+    longest = await speaker.new_conversation(messages=sizes.long)
+    for i in range(sizes.samples):
+        # A short conversation does not stay short: each turn has a fresh one.
+        for length in lengths:
+            conversation = longest if length == sizes.long else await speaker.new_conversation(messages=length)
+            started = time.perf_counter()
+            await speaker.turn(conversation, QUESTIONS[i % len(QUESTIONS)], REPLIES[i % len(REPLIES)])
+            times[length].append((time.perf_counter() - started) * 1000)
+    medians = [statistics.median(times[length]) for length in lengths]
+    header = ["whole turn, median ms", *(f"{length:,} messages" for length in lengths), "growth"]
+    growth = medians[1] / medians[0]
+    print_table(f"persistence on {store.name}: flatness", header, [["", *(f"{m:.2f}" for m in medians), f"{growth:.2f}×"]])
+    name = f"{store.name}, {sizes.long:,} messages over {sizes.short}"
+    return Bar(name=name, measured=growth, limit=MOST_GROWTH, unit=" ×")
+
+
+async def _statements(speaker: Talker, turn: Turn) -> str:
+    """How many statements and transactions one turn takes."""
+    statements: list[str] = []
+    commits: list[None] = []
+
+    def note_statement(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            statements.append(statement)
+
+    def note_commit(_connection: Any) -> None:
+        commits.append(None)
+
+    engine = speaker.engine.database._engine  # type: ignore[attr-defined]
+    engine = getattr(engine, "sync_engine", engine)
+    listeners = (("before_cursor_execute", note_statement), ("commit", note_commit))
+    for name, listener in listeners:
+        event.listen(engine, name, listener)
+    try:
+        await turn(QUESTIONS[0], REPLIES[0])
+    finally:
+        for name, listener in listeners:
+            event.remove(engine, name, listener)
+    return f"{len(statements)} in {len(commits)} transactions"

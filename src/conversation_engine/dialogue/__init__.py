@@ -1,0 +1,1 @@
+"""The embedding skin: conversations inside somebody else's process."""

@@ -1,0 +1,166 @@
+"""What a line typed into a chat does: a slash command, or something said."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, assert_never
+
+from conversation_engine.domains.conversations.types import Conversation
+from conversation_engine.entrypoints.cli.chat_screen import Screen
+from conversation_engine.entrypoints.cli.chat_session import TITLE_CHARACTERS, ChatSession, shortened
+from conversation_engine.entrypoints.cli.errors import BadCommandError
+from conversation_engine.entrypoints.cli.exit_codes import EXIT_CODES
+from conversation_engine.kernel.errors import EngineError, Kind
+from conversation_engine.kernel.ids import ConversationId, parse_id
+from conversation_engine.turns.types import Turn, TurnState
+
+SHOWN_CHARACTERS: Final = 72
+"""Of a text that stands for a message: what a line has room for."""
+NOTHING_SAID: Final = "Nothing has been said here yet."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a line."""
+
+    is_leaving: bool = False
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A slash command."""
+
+    usage: str
+    meaning: str
+    action: Callable[[str], Awaitable[None]]
+
+
+class ChatCommands:
+    """Does what lines say, in the engine's event loop."""
+
+    def __init__(self, session: ChatSession, screen: Screen) -> None:
+        self._session = session
+        self._screen = screen
+        self._listed: Sequence[Conversation] = ()
+        self._commands: Mapping[str, Command] = {
+            "/new": Command(usage="/new [title]", meaning="start a new conversation", action=self._new),
+            "/list": Command(usage="/list", meaning="your newest conversations", action=self._list),
+            "/open": Command(usage="/open N|id", meaning="go on in one of them", action=self._open),
+            "/context": Command(usage="/context", meaning="what the model would be shown now", action=self._context),
+            "/cost": Command(usage="/cost", meaning="tokens and dollars of this conversation", action=self._cost),
+            "/help": Command(usage="/help", meaning="this list", action=self._help),
+        }
+
+    async def handle(self, line: str) -> Outcome:
+        """Do what `line` says. What goes wrong is shown, not raised."""
+        line = line.strip()
+        if not line:
+            return Outcome()
+        if line.lower() in ("/quit", "/exit"):
+            return Outcome(is_leaving=True)
+        try:
+            if line.startswith("/") and not line.startswith("//"):
+                await self._command(line)
+                return Outcome()
+            return self._ended(await self._session.say(line.removeprefix("/")))
+        except EngineError as error:
+            self._screen.fail(error.detail)
+            return Outcome(exit_code=EXIT_CODES[error.kind])
+
+    def stop(self) -> None:
+        """Stop the reply that is being said. Does not wait."""
+        self._session.stop()
+
+    def _ended(self, turn: Turn) -> Outcome:
+        """Say how a turn ended, if it did not end well."""
+        match turn.state:
+            case TurnState.COMPLETED:
+                return Outcome()
+            case TurnState.CANCELLED:
+                self._screen.note("Stopped. What was said so far is kept.")
+                return Outcome(exit_code=EXIT_CODES[Kind.CANCELLED])
+            case TurnState.FAILED | TurnState.INTERRUPTED:
+                detail = turn.error.detail if turn.error else "The reply was interrupted. What was said so far is kept."
+                self._screen.fail(detail)
+                return Outcome(exit_code=EXIT_CODES[Kind.UPSTREAM])
+            case TurnState.QUEUED | TurnState.RUNNING:
+                raise AssertionError("an ended turn is not running")
+        assert_never(turn.state)
+
+    async def _command(self, line: str) -> None:
+        name, _, rest = line.partition(" ")
+        command = self._commands.get(name.lower())
+        if command is None:
+            raise BadCommandError(
+                f"There is no {_short(name)}: /help lists the commands. "
+                "To say something that begins with a slash, type two of them."
+            )
+        await command.action(rest.strip())
+
+    async def _new(self, title: str) -> None:
+        await self._session.begin(title or None)
+        self._screen.note(f"A new conversation: “{title}”." if title else "A new conversation.")
+
+    async def _list(self, _rest: str) -> None:
+        self._listed = await self._session.listed()
+        if not self._listed:
+            self._screen.note("There are no conversations yet.")
+        for number, conversation in enumerate(self._listed, start=1):
+            here = "*" if conversation.id == self._session.conversation_id else " "
+            at = (conversation.last_message_at or conversation.created_at).astimezone()
+            title = shortened(conversation.title or "untitled", TITLE_CHARACTERS)
+            self._screen.show(
+                f"{here}{number:>3}  {title:<{TITLE_CHARACTERS}}  {conversation.message_count:>4} messages  "
+                f"{at:%Y-%m-%d %H:%M}  {conversation.id}"
+            )
+
+    async def _open(self, which: str) -> None:
+        if not which:
+            raise BadCommandError("Open which one? /open N with a number of /list, or /open and an id.")
+        if not which.isdecimal():
+            await self._session.enter(await self._session.find(ConversationId(parse_id(which))))
+            return
+        if not self._listed:
+            self._listed = await self._session.listed()
+        if not 1 <= int(which) <= len(self._listed):
+            raise BadCommandError(f"There is no number {_short(which)}: /list shows what there is.")
+        await self._session.enter(await self._session.find(self._listed[int(which) - 1].id))
+
+    async def _context(self, _rest: str) -> None:
+        window = await self._session.window()
+        if window is None:
+            self._screen.note(NOTHING_SAID)
+            return
+        for message in window.messages:
+            self._screen.show(f"{message.role:<10} {_short(message.text)}")
+        self._screen.show(_account(window.input_tokens, window.manifest))
+
+    async def _cost(self, _rest: str) -> None:
+        conversation = await self._session.current()
+        if conversation is None:
+            self._screen.note(NOTHING_SAID)
+            return
+        self._screen.show(
+            f"{conversation.input_tokens} tokens read, {conversation.output_tokens} written, "
+            f"${conversation.cost:f} in {conversation.message_count} messages"
+        )
+
+    async def _help(self, _rest: str) -> None:
+        for command in self._commands.values():
+            self._screen.show(f"{command.usage:<14} {command.meaning}")
+        self._screen.show("/quit          leave, as Ctrl-D does; Ctrl-C stops a reply")
+
+
+def _account(input_tokens: int, manifest: Mapping[str, Any]) -> str:
+    """One line about a window, from what its manifest has: strategies differ in what they note."""
+    budget, sent, dropped = (manifest.get(name) for name in ("budget_tokens", "sent", "dropped"))
+    parts = [f"{input_tokens} of {budget} tokens" if budget else f"{input_tokens} tokens"]
+    if sent:
+        parts.append(f"messages {sent['first']} to {sent['last']} ({sent['reason']})")
+    if dropped:
+        parts.append(f"up to {dropped['last']} left out ({dropped['reason']})")
+    return "; ".join(parts)
+
+
+def _short(text: str) -> str:
+    return shortened(text, SHOWN_CHARACTERS)

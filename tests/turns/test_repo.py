@@ -1,0 +1,103 @@
+"""What a turn costs the store."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from conversation_engine.domains.conversations.types import MessageRole, NewMessage
+from conversation_engine.engine.engine import ConversationEngine
+from conversation_engine.infra.ids import new_id
+from conversation_engine.kernel.ids import ConversationId, MessageId
+from conversation_engine.testing import Say, ScriptedModel
+from tests.conftest import OpenEngine
+from tests.turns.scenes import ADA, answered, ask, begin
+
+STATEMENTS_OF_A_TURN = {
+    "UPDATE conversations": 2,  # admit and record: each allocates a sequence number and adds to the totals
+    "INSERT INTO messages": 2,
+    "INSERT INTO turns": 1,
+    "UPDATE turns": 1,
+    "INSERT INTO llm_requests": 1,
+    "DELETE FROM reply_checkpoints": 1,
+    "SELECT messages": 1,  # the window, one more for every page of messages that fits beyond the first
+}
+"""Two transactions, apart from checkpoints. A reply that is said at once may be recorded before one is due."""
+
+
+@contextmanager
+def counted() -> Iterator[dict[str, int]]:
+    """What is executed meanwhile, on whichever engine, by verb and table; transactions' own statements left out."""
+    seen: dict[str, int] = {}
+
+    def on_execute(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        words = statement.split()
+        if words[0] == "BEGIN" or "reply_checkpoints" in statement and words[0] != "DELETE":
+            return
+        table = words[words.index("FROM") + 1] if words[0] == "SELECT" else words[1 if words[0] == "UPDATE" else 2]
+        verb = {"INSERT": "INSERT INTO", "DELETE": "DELETE FROM"}.get(words[0], words[0])
+        key = f"{verb} {table}"
+        seen[key] = seen.get(key, 0) + 1
+
+    event.listen(Engine, "before_cursor_execute", on_execute)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", on_execute)
+
+
+async def lengthen(engine: ConversationEngine, conversation_id: ConversationId, messages: int) -> None:
+    for number in range(messages):
+        role = MessageRole.USER if number % 2 == 0 else MessageRole.ASSISTANT
+        new = NewMessage(id=MessageId(new_id()), role=role, content=f"message {number}")
+        await engine.conversations.add_message(conversation_id, new, owner_id=ADA)
+
+
+@pytest.fixture
+async def engine(open_engine: OpenEngine) -> ConversationEngine:
+    """An engine without chores in between, with a model that reads some forty short messages."""
+    return await open_engine(
+        ScriptedModel(*[[Say("a reply")]] * 9),
+        sweep_seconds=3600,
+        lease_seconds=3600,
+        model_context_tokens=512,
+        reply_limit_tokens=64,
+    )
+
+
+class TestStatements:
+    async def test_of_a_turn_are_these(self, engine: ConversationEngine) -> None:
+        conversation = await begin(engine)
+        with counted() as seen:
+            await answered(engine, await ask(engine, conversation.id))
+        assert seen == STATEMENTS_OF_A_TURN
+
+    async def test_are_the_same_at_turn_200_as_at_turn_2(self, engine: ConversationEngine) -> None:
+        conversation = await begin(engine)
+        await answered(engine, await ask(engine, conversation.id))
+        with counted() as early:
+            await answered(engine, await ask(engine, conversation.id))
+        await lengthen(engine, conversation.id, 396)
+        with counted() as late:
+            await answered(engine, await ask(engine, conversation.id))
+        assert early == late == STATEMENTS_OF_A_TURN
+
+    async def test_hardly_grow_where_the_whole_history_fits(self, open_engine: OpenEngine) -> None:
+        """A window of 400 messages may not take as many round trips as it has pages of the first one's size."""
+        roomy = await open_engine(ScriptedModel(), sweep_seconds=3600, lease_seconds=3600)
+        conversation = await begin(roomy)
+        await lengthen(roomy, conversation.id, 400)
+        with counted() as seen:
+            await answered(roomy, await ask(roomy, conversation.id))
+        assert seen.pop("SELECT messages") <= 3
+        assert seen == {name: n for name, n in STATEMENTS_OF_A_TURN.items() if name != "SELECT messages"}
+
+    async def test_of_looking_at_a_turn_are_four(self, engine: ConversationEngine) -> None:
+        conversation = await begin(engine)
+        turn = await ask(engine, conversation.id)
+        await answered(engine, turn)
+        with counted() as seen:
+            await engine.turns.get(conversation.id, turn.id, owner_id=ADA)
+        assert sum(seen.values()) == 4
