@@ -20,7 +20,9 @@ TOOLS: dict[str, Callable[[bool], list[Bar]]] = {"profile_turn": profile_turn.me
 def main(arguments: list[str]) -> int:
     """Run what was asked for and print whether it holds its bars."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join((*MEASURES, *TOOLS))}; default: all bars")
+    parser.add_argument(
+        "names", nargs="*", metavar="name", help=f"of {', '.join((*MEASURES, *TOOLS))}; default: all bars"
+    )
     parser.add_argument("--tiny", action="store_true", help="smallest sizes: does it run? Bars are not judged.")
     chosen = parser.parse_args(arguments)
     known = MEASURES | TOOLS

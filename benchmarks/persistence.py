@@ -91,7 +91,9 @@ async def _over_floor(store: Store, speaker: Talker, sizes: Sizes) -> list[Bar]:
         rows.append([*cells, statements.get(name, "5 in 3 transactions")])
     header = ["median ms a turn at history", *map(str, sizes.histories), "statements"]
     print_table(f"persistence on {store.name}: one turn, beside hand-written SQL", header, rows)
-    bars.append(Bar(name=f"{store.name}, bytes beyond the text", measured=overhead, limit=MOST_BYTES, unit=" B/message"))
+    bars.append(
+        Bar(name=f"{store.name}, bytes beyond the text", measured=overhead, limit=MOST_BYTES, unit=" B/message")
+    )
     return bars
 
 
@@ -115,7 +117,9 @@ async def _growth(store: Store, speaker: Talker, sizes: Sizes) -> Bar:
     medians = [statistics.median(times[length]) for length in lengths]
     header = ["whole turn, median ms", *(f"{length:,} messages" for length in lengths), "growth"]
     growth = medians[1] / medians[0]
-    print_table(f"persistence on {store.name}: flatness", header, [["", *(f"{m:.2f}" for m in medians), f"{growth:.2f}×"]])
+    print_table(
+        f"persistence on {store.name}: flatness", header, [["", *(f"{m:.2f}" for m in medians), f"{growth:.2f}×"]]
+    )
     name = f"{store.name}, {sizes.long:,} messages over {sizes.short}"
     return Bar(name=name, measured=growth, limit=MOST_GROWTH, unit=" ×")
 

@@ -47,7 +47,16 @@ def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
 def asgi_server(app: str, *, path: str, environment: Mapping[str, str], factory: bool = False) -> Iterator[Server]:
     """One uvicorn worker with `app`, ready when GET `path` says 200; stopped on leaving."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *_OPTIONS, *(["--factory"] if factory else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        app,
+        "--port",
+        str(port),
+        *_OPTIONS,
+        *(["--factory"] if factory else []),
+    ]
     # What the product logs costs what it costs, and is thrown away.
     process = subprocess.Popen(command, cwd=ROOT, env=clean_environment(environment), stdout=subprocess.DEVNULL)
     try:

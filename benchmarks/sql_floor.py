@@ -62,7 +62,9 @@ class SqliteFloor:
         count = "UPDATE talks SET last = last + 1 WHERE id = ? RETURNING last"
         row = await (await self._sql.execute(count, (self._id,))).fetchone()
         values = (str(uuid.uuid4()), self._id, row[0] if row else None, role, content, json.dumps(facts))
-        await self._sql.execute("INSERT INTO lines (id, talk, number, role, content, facts) VALUES (?,?,?,?,?,?)", values)
+        await self._sql.execute(
+            "INSERT INTO lines (id, talk, number, role, content, facts) VALUES (?,?,?,?,?,?)", values
+        )
         await self._sql.execute("COMMIT")
 
 

@@ -85,7 +85,16 @@ def _print(runs: dict[tuple[str, int], _Runs], counts: list[int]) -> None:
                     f"{run.growth():.2f}",
                 ]
             )
-    header = ["one worker, 64 chunks", "conn.", "turns/s", "share", "first p50 ms", "p95 ms", "× floor", "last/first fifth"]
+    header = [
+        "one worker, 64 chunks",
+        "conn.",
+        "turns/s",
+        "share",
+        "first p50 ms",
+        "p95 ms",
+        "× floor",
+        "last/first fifth",
+    ]
     print_table("streaming: turns a second and the time to the first token", header, rows)
 
 

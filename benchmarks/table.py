@@ -31,7 +31,10 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
     widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
     print(f"\n{title}")
     for line in (header, *rows):
-        cells = [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
+        cells = [
+            line[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
+        ]
         print("  " + "  ".join(cells))
 
 

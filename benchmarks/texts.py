@@ -2,10 +2,7 @@
 
 import random
 
-_VOCABULARY = (
-    "tide harbour ship captain cargo letter winter market bridge engine river signal engineer copper morning "
-    "account question answer because however several between although measure"
-).split()
+_VOCABULARY = ["tide", "harbour", "ship", "captain", "cargo", "letter", "winter", "market", "bridge", "engine", "river", "signal", "engineer", "copper", "morning", "account", "question", "answer", "because", "however", "several", "between", "although", "measure"]
 _random = random.Random(20260101)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.migrating import upgrade
 from conversation_engine.engine.settings import Settings
+from conversation_engine.infra.db.opening import open_database
 
 SECRET = "a secret for tests, longer than thirty-two bytes"
 _numbers = itertools.count(1)
@@ -37,14 +39,49 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated file to copy."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    asyncio.run(_migrate(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Any) -> str:
+    """The name of an empty, migrated database to copy."""
+    postgres.psql("CREATE DATABASE template_of_tests;")
+    asyncio.run(_migrate(postgres.get_uri(database="template_of_tests")))
+    return "template_of_tests"
+
+
+async def _migrate(url: str) -> None:
+    database = open_database(url, Settings())
+    await upgrade(database)
+    await database.aclose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without a table, of both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    return _new_postgres(request.getfixturevalue("postgres"), template="template0")
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database: every test that uses it runs on both kinds."""
+    """A database with the schema and no row: every test that uses it runs on both kinds."""
     if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "test.db")
         return f"sqlite:///{tmp_path / 'test.db'}"
-    server = request.getfixturevalue("postgres")
+    template = request.getfixturevalue("postgres_template")
+    return _new_postgres(request.getfixturevalue("postgres"), template=template)
+
+
+def _new_postgres(server: Any, *, template: str) -> str:
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    server.psql(f"CREATE DATABASE {name};")
+    server.psql(f"CREATE DATABASE {name} TEMPLATE {template};")
     return str(server.get_uri(database=name))
 
 
@@ -74,7 +111,6 @@ async def open_engine(settings: Settings) -> AsyncIterator[OpenEngine]:
         async def open_one(model: ModelProvider | None = None, **changes: Any) -> ConversationEngine:
             providers = {} if model is None else {"scripted": model}
             engine = ConversationEngine(settings.model_copy(update=changes), providers=providers)
-            await upgrade(engine.database)
             return await stack.enter_async_context(engine)
 
         yield open_one

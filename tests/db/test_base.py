@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import Column, MetaData, Table, insert, select
+from sqlalchemy import Column, MetaData, Table, func, insert, select
 
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.db.base import IdType, JsonType, MoneyType, UtcDateTime
@@ -27,7 +27,7 @@ documents = st.recursive(
     max_leaves=12,
 )
 for_a_moment = hypothesis_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 samples = Table(
@@ -89,9 +89,9 @@ class TestMoneyType:
     async def test_the_database_sums_exactly(self, database: Database) -> None:
         def work(tx: Any) -> Any:
             tx.execute(insert(samples), [{"id": new_id(), "cost": Decimal("0.1")} for _ in range(10)])
-            return sum(tx.scalars(select(samples.c.cost)), Decimal(0)), tx.scalar(select(samples.c.cost + Decimal("0.2")))
+            return tx.scalar(select(func.sum(samples.c.cost, type_=MoneyType())))
 
-        assert await database.write(work) == (Decimal(1), Decimal("0.3"))
+        assert await database.write(work) == Decimal(1)
 
 
 class TestJsonType:

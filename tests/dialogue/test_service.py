@@ -472,6 +472,18 @@ class TestGenerationFailures:
         model.then()
         assert (await self.failure(service, asked)).turn_code == "empty_reply"
 
+    async def test_a_conversation_deleted_meanwhile_is_gone(
+        self, service: Service, model: ScriptedModel, asked: str
+    ) -> None:
+        model.then(Say("Once upon"), Pause(0.1), Say(" a time"))
+        generation = asyncio.create_task(service.generate_assistant_response(asked))
+        await until(lambda: bool(model.requests))
+        await service.delete_conversation(asked)
+        with pytest.raises(EngineError) as raised:
+            async with asyncio.timeout(10):
+                await generation
+        assert raised.value.code == "conversation_not_found"
+
     async def test_a_cancelled_turn_says_so(
         self, engine: ConversationEngine, service: Service, model: ScriptedModel, asked: str
     ) -> None:

@@ -109,9 +109,7 @@ async def begin(engine: ConversationEngine, **fields: Any) -> Conversation:
 
 async def ask(engine: ConversationEngine, conversation_id: ConversationId, content: Any = "hi", **fields: Any) -> Turn:
     """Ada says something and wants it answered."""
-    return await engine.turns.submit(
-        NewTurn(conversation_id=conversation_id, owner_id=ADA, content=content, **fields)
-    )
+    return await engine.turns.submit(NewTurn(conversation_id=conversation_id, owner_id=ADA, content=content, **fields))
 
 
 async def answered(engine: ConversationEngine, turn: Turn) -> TurnDetail:
@@ -137,9 +135,7 @@ async def messages_of(engine: ConversationEngine, conversation_id: ConversationI
 
 async def rows(engine: ConversationEngine, query: str, **values: Any) -> list[dict[str, Any]]:
     """Rows as the database has them, past every service and repository."""
-    return await engine.database.read(
-        lambda tx: [dict(row) for row in tx.execute(text(query), values).mappings()]
-    )
+    return await engine.database.read(lambda tx: [dict(row) for row in tx.execute(text(query), values).mappings()])
 
 
 async def count(engine: ConversationEngine, table: str) -> int:

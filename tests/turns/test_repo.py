@@ -34,7 +34,7 @@ def counted() -> Iterator[dict[str, int]]:
 
     def on_execute(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         words = statement.split()
-        if words[0] == "BEGIN" or "reply_checkpoints" in statement and words[0] != "DELETE":
+        if words[0] == "BEGIN" or ("reply_checkpoints" in statement and words[0] != "DELETE"):
             return
         table = words[words.index("FROM") + 1] if words[0] == "SELECT" else words[1 if words[0] == "UPDATE" else 2]
         verb = {"INSERT": "INSERT INTO", "DELETE": "DELETE FROM"}.get(words[0], words[0])

@@ -15,6 +15,9 @@ _UNSAID = {
     TurnState.COMPLETED: TurnError(
         code="empty_reply", detail="The model ended its reply without a word. Ask again, or rephrase the message."
     ),
+    TurnState.FAILED: TurnError(
+        code="turn_failed", detail="The reply could not be made. What was said so far is kept; please try again."
+    ),
     TurnState.CANCELLED: TurnError(
         code="turn_cancelled", detail="The reply was cancelled. What was said so far is kept; ask again for the rest."
     ),

@@ -280,7 +280,8 @@ class ConversationEngineService:
         copied and merged with `provider` and `model`, which win.
 
         Raises GenerationFailedError when no whole reply came, TurnInProgressError while another one is being made,
-        ConversationNotActiveError, UnknownModelError, ShuttingDownError.
+        ConversationNotActiveError, UnknownModelError, ShuttingDownError; ConversationNotFoundError also when the
+        conversation is deleted meanwhile.
         """
         turn = await self.engine.turns.submit(
             NewTurn(

@@ -4,18 +4,17 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-import structlog
-
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_catalog, make_turns
 from conversation_engine.infra.db.opening import backend_of, open_database
+from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock, SystemClock
 from conversation_engine.turns.service import TurnService
 
-_log = structlog.get_logger()
+_log = get_logger(__name__)
 
 
 class ConversationEngine:

@@ -27,7 +27,7 @@ class LiveReply:
         self.ended: TurnEnded | None = None
         self.is_sealed = False
         """Nothing more may be checkpointed: the reply is about to be recorded."""
-        self._is_abandoned = False
+        self.is_abandoned = False
         self._text = io.StringIO(newline="")
         self._changed = asyncio.Event()
 
@@ -55,7 +55,7 @@ class LiveReply:
 
     def abandon(self) -> None:
         """The turn is no longer ours to tell about: watchers must look into the store."""
-        self._is_abandoned = True
+        self.is_abandoned = True
         self._wake()
 
     def tick(self) -> None:
@@ -76,12 +76,15 @@ class LiveReply:
             elif self.ended is not None:
                 yield self.ended
                 return
-            elif self._is_abandoned:
+            elif self.is_abandoned:
                 return
             else:
                 await changed.wait()
-                if self.durable_length == seen and self.ended is None and not self._is_abandoned:
+                if not self._has_news(seen):
                     yield Heartbeat()
+
+    def _has_news(self, seen: int) -> bool:
+        return self.durable_length > seen or self.ended is not None or self.is_abandoned
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

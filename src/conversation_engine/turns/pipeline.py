@@ -2,9 +2,8 @@
 
 import asyncio
 
-import structlog
-
 from conversation_engine.domains.llm.errors import ModelError
+from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.errors import EngineError, InternalError
 from conversation_engine.turns.reply_log import ReplyLog
 from conversation_engine.turns.run import TurnRun
@@ -16,7 +15,7 @@ from conversation_engine.turns.types import TurnDetail, TurnEnded, TurnError
 RECORD_RETRY_SECONDS = (0.1, 0.5, 2.0, 5.0)
 """Waits between tries to record when the store is away; after the last, recovery ends the turn."""
 
-_log = structlog.get_logger()
+_log = get_logger(__name__)
 
 
 class TurnPipeline:

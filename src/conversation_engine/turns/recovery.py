@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-import structlog
-
 from conversation_engine.infra.db.database import Database, Tx
+from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import TurnId
 from conversation_engine.turns.repo import Lease, TurnRepo
@@ -16,7 +15,7 @@ INTERRUPTED = TurnError(
     code="turn_interrupted",
     detail="The server stopped while it was answering. What was said so far is kept; ask again for the rest.",
 )
-_log = structlog.get_logger()
+_log = get_logger(__name__)
 
 
 class TurnRecovery:

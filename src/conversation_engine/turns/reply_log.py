@@ -8,14 +8,13 @@ commit. A turn's first words do not wait for the interval.
 import asyncio
 import contextlib
 
-import structlog
-
 from conversation_engine.infra.db.database import ConstraintViolation, Database
+from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.repo import Checkpoint, TurnRepo
 
 RETRY_SECONDS = 0.5
-_log = structlog.get_logger()
+_log = get_logger(__name__)
 
 
 class ReplyLog:

@@ -17,12 +17,13 @@ _checkpoints = ReplyCheckpointModel.__table__
 
 _INSERT_TURN = insert(_turns)
 _INSERT_CHECKPOINTS = insert(_checkpoints)
+_DELETE_CHECKPOINTS = delete(_checkpoints).where(_checkpoints.c.turn_id == bindparam("turn"))
 _FINISH = (
-    update(TurnModel)
+    update(_turns)
     .where(
-        TurnModel.id == bindparam("turn_id"),
-        TurnModel.state == TurnState.RUNNING.value,
-        TurnModel.lease_owner == bindparam("holder"),
+        _turns.c.id == bindparam("turn_id"),
+        _turns.c.state == TurnState.RUNNING.value,
+        _turns.c.lease_owner == bindparam("holder"),
     )
     .values(
         state=bindparam("then"),
@@ -172,7 +173,7 @@ class TurnRepo:
 
     def delete_checkpoints(self, tx: Tx, turn_id: TurnId) -> None:
         """The reply is a message now: its pieces are not needed any more."""
-        tx.execute(delete(_checkpoints).where(_checkpoints.c.turn_id == turn_id))
+        tx.execute(_DELETE_CHECKPOINTS, {"turn": turn_id})
 
 
 def _turn(row: Row[Any]) -> Turn:

@@ -6,14 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import structlog
-
 from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.ids import new_id
+from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, TurnId, UserId
 from conversation_engine.turns.errors import ShuttingDownError, TurnNotFoundError
@@ -44,7 +43,7 @@ REMOTE_POLL_SECONDS = 0.25
 """How often a turn that runs in another process is looked at while somebody here watches it."""
 RECORDING_SECONDS = 1.0
 """How long recording may take once generation was stopped; what takes longer is recovered by its lease."""
-_log = structlog.get_logger()
+_log = get_logger(__name__)
 
 
 class TurnService:

@@ -19,6 +19,7 @@ from conversation_engine.domains.conversations.types import (
     NewConversation,
     NewMessage,
     Usage,
+    Utterance,
 )
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
@@ -53,7 +54,13 @@ _APPEND = _APPEND_REPLY.where(_conversations.c.status == ConversationStatus.ACTI
 _INSERT_MESSAGE = insert(_messages)
 
 _NEWEST = (
-    select(*_messages.c)
+    select(
+        _messages.c.sequence_number,
+        _messages.c.role,
+        _messages.c.content,
+        _messages.c.content_format,
+        _messages.c.token_count,
+    )
     .where(_messages.c.conversation_id == bindparam("conversation_id"))
     .where(_messages.c.sequence_number < bindparam("before"))
     .order_by(_messages.c.sequence_number.desc())
@@ -174,10 +181,13 @@ class MessageRepo:
         row = tx.execute(query).first()
         return None if row is None else _message(row)
 
-    def list_newest(self, tx: Tx, conversation_id: ConversationId, *, before: int, count: int) -> list[Message]:
+    def list_newest(self, tx: Tx, conversation_id: ConversationId, *, before: int, count: int) -> list[Utterance]:
         """At most `count` messages below `before`, newest first: one index range, however long the talk."""
         rows = tx.execute(_NEWEST, {"conversation_id": conversation_id, "before": before, "count": count})
-        return [_message(row) for row in rows]
+        return [
+            Utterance(number, MessageRole(role), content if form == "text" else json.loads(content), tokens)
+            for number, role, content, form, tokens in rows.all()
+        ]
 
     def list_of(
         self,

@@ -24,6 +24,7 @@ from conversation_engine.domains.conversations.types import (
     NewConversation,
     NewMessage,
     Usage,
+    Utterance,
 )
 from conversation_engine.domains.llm.tokens import count_tokens
 from conversation_engine.infra.db.database import Database, Tx
@@ -219,7 +220,7 @@ class ConversationService:
         """The same, `None` if it does not exist."""
         return self._messages.find(tx, conversation_id, message_id)
 
-    def newest(self, tx: Tx, conversation_id: ConversationId, *, before: int, count: int) -> list[Message]:
+    def newest(self, tx: Tx, conversation_id: ConversationId, *, before: int, count: int) -> list[Utterance]:
         """At most `count` messages below sequence number `before`, newest first. One statement."""
         return self._messages.list_newest(tx, conversation_id, before=before, count=count)
 

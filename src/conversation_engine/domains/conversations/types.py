@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from conversation_engine.kernel.ids import ConversationId, LlmRequestId, MessageId, TurnId, UserId
 
@@ -87,6 +87,15 @@ class Message:
     """US dollars of the model call that made it; `None` where there was none or its price is unknown."""
     metadata: JsonObject
     created_at: datetime
+
+
+class Utterance(NamedTuple):
+    """What a message says, without its record. A tuple: hundreds are read for one turn."""
+
+    sequence_number: int
+    role: MessageRole
+    content: Content
+    token_count: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,11 @@ Bytes are split and decoded here rather than by a vendor's SDK: its typed stream
 with 20 messages of history, this costs 1.6 (docs/decisions/0003).
 """
 
+import asyncio
 import email.utils
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx2
@@ -31,6 +32,8 @@ from conversation_engine.domains.llm.errors import (
 from conversation_engine.domains.llm.settings import LlmSettings
 
 ERROR_BODY_LIMIT_BYTES = 65_536
+DRAIN_SECONDS = 0.1
+"""How long the end of a body may lag behind the end of the reply; a new TLS connection costs more."""
 LINE_LIMIT_BYTES = 4 * 1024 * 1024
 
 _CONTEXT_WORDS = (
@@ -77,6 +80,18 @@ async def event_stream(
             if response.status_code != httpx2.codes.OK:
                 raise await _refusal(response)
             yield _payloads(response.aiter_raw())
+
+
+async def drain(batches: AsyncIterator[list[bytes]]) -> None:
+    """Read a finished answer to the end of its body, so that its connection serves the next call too.
+
+    Never raises for what the service does now: the reply is whole. A service that does not end the body soon has its
+    connection closed.
+    """
+    with suppress(TimeoutError, httpx2.HTTPError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for _ in batches:
+                pass
 
 
 def parse(payload: bytes) -> dict[str, Any]:

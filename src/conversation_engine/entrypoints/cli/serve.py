@@ -48,8 +48,8 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        # Python adds the address to an errno's own words; the errors of name resolution have no errno.
-        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        # Python adds the address to an errno's own words; name resolution's numbers are negative and not errnos.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise CannotListenError(host, port, str(reason).lower()) from error
 
 

@@ -8,11 +8,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conversation_engine.infra.ids import new_id
+from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.web.problems import problem, problem_of
 from conversation_engine.kernel.errors import InternalError
 
 _GOOD_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-_log = structlog.get_logger()
+_log = get_logger(__name__)
 
 
 class TrailingSlash:

@@ -58,5 +58,25 @@ class MoneyType(TypeDecorator[Decimal]):
 JsonType = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 """A JSON document; `None` is SQL NULL."""
 
-IdType: Uuid[Any] = Uuid(as_uuid=False)
-"""A UUID, a canonical string in Python on both databases."""
+
+class CanonicalUuid(Uuid[Any]):
+    """A UUID, a canonical string in Python: `uuid` on PostgreSQL, 32 hex digits on SQLite.
+
+    SQLAlchemy's own reads those digits by way of `uuid.UUID`, 20 times slower; a turn reads dozens.
+    """
+
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        if dialect.supports_native_uuid:
+            return super().result_processor(dialect, coltype)  # type: ignore[no-untyped-call]
+        return _with_hyphens
+
+
+def _with_hyphens(value: str | None) -> str | None:
+    if value is None:
+        return None
+    return f"{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}"
+
+
+IdType: Uuid[Any] = CanonicalUuid(as_uuid=False)

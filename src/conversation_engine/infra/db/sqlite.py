@@ -89,7 +89,8 @@ class SqliteDatabase:
     def _transact(self, begin: str, work: Callable[[Tx], Any]) -> Any:
         connection = self._connection()
         with connection.begin():
-            connection.exec_driver_sql(begin)
+            # Straight to the driver: through SQLAlchemy these two words cost 50 µs a transaction.
+            connection.connection.driver_connection.execute(begin)  # type: ignore[union-attr]
             return work(connection)
 
     def _connection(self) -> Connection:

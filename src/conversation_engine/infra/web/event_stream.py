@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
-import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.web.problems import document_of
 from conversation_engine.kernel.errors import EngineError, InternalError
 
@@ -22,7 +22,7 @@ HEADERS: Final = {
     "x-accel-buffering": "no",  # nginx would hold the stream back
 }
 HEARTBEAT: Final = b": heartbeat\n\n"
-_log = structlog.get_logger()
+_log = get_logger(__name__)
 
 
 def frame(*, event: str, data: bytes, event_id: int | None = None) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from conversation_engine.domains.context.types import Candidate, Window
 from conversation_engine.domains.context.window import plan_window
 from conversation_engine.domains.conversations.service import ConversationService
-from conversation_engine.domains.conversations.types import Conversation, Message
+from conversation_engine.domains.conversations.types import Conversation, Utterance
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, count_tokens, tokens_for
 from conversation_engine.domains.llm.types import ModelCard, Sampling
@@ -52,7 +52,7 @@ class AssembleStep:
             before = page[-1].sequence_number
 
 
-def _candidate(message: Message, card: ModelCard) -> Candidate:
+def _candidate(message: Utterance, card: ModelCard) -> Candidate:
     content = message.content
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     tokens = message.token_count if message.token_count is not None else count_tokens(text)

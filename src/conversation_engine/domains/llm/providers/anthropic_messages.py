@@ -21,7 +21,7 @@ from conversation_engine.domains.llm.types import (
     TextDelta,
     TokenUsage,
 )
-from conversation_engine.domains.llm.wire import event_stream, parse
+from conversation_engine.domains.llm.wire import drain, event_stream, parse
 from conversation_engine.kernel.text import storable
 
 API_VERSION = "2023-06-01"
@@ -61,6 +61,7 @@ class AnthropicProvider:
                 if text := reply.read(payloads):
                     yield TextDelta(text=storable(text))
                 if reply.is_done:
+                    await drain(batches)
                     break
         yield reply.finished()
 

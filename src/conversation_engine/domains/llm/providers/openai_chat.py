@@ -13,7 +13,7 @@ from conversation_engine.domains.llm.types import (
     TextDelta,
     TokenUsage,
 )
-from conversation_engine.domains.llm.wire import event_stream, parse
+from conversation_engine.domains.llm.wire import drain, event_stream, parse
 from conversation_engine.kernel.text import storable
 
 DONE = b"[DONE]"
@@ -41,6 +41,7 @@ class OpenAIChatProvider:
                 if text := reply.read(payloads):
                     yield TextDelta(text=storable(text))
                 if reply.is_done:
+                    await drain(batches)
                     break
         yield reply.finished()
 

@@ -5,8 +5,6 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-import structlog
-
 from conversation_engine.domains.llm.providers.local.errors import LocalModelUnavailableError
 from conversation_engine.domains.llm.providers.local.process import (
     LaunchPlan,
@@ -16,13 +14,14 @@ from conversation_engine.domains.llm.providers.local.process import (
 )
 from conversation_engine.domains.llm.providers.local.restarts import RestartHistory
 from conversation_engine.domains.llm.providers.local.weights import packaged_model_path, require_runtime
+from conversation_engine.infra.observability.logs import get_logger
 
 # Between closing the child's stdin and killing it. It leaves in milliseconds.
 _STOP_GRACE_SECONDS = 2.0
 
 _T = TypeVar("_T")
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class LocalModelServer:

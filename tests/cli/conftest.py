@@ -1,0 +1,50 @@
+"""`convo` with a data folder of its own, and models that answer it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.scenes import Convo, SlowModel, Terminal
+
+
+@pytest.fixture
+def convo(tmp_path: Path) -> Convo:
+    """On a laptop where nothing is set."""
+    return Convo(data_dir=tmp_path / "data")
+
+
+@pytest.fixture
+def slow_model() -> Iterator[SlowModel]:
+    """Takes 20 seconds to finish a reply of 400 words."""
+    with SlowModel(words=400, pause_seconds=0.05) as model:
+        yield model
+        model.shutdown()
+
+
+@pytest.fixture
+def quick_model() -> Iterator[SlowModel]:
+    """Says five words at once."""
+    with SlowModel(words=5, pause_seconds=0) as model:
+        yield model
+        model.shutdown()
+
+
+@pytest.fixture
+def quick_convo(tmp_path: Path, quick_model: SlowModel) -> Convo:
+    """With the quick model as its default."""
+    return Convo(data_dir=tmp_path / "data", settings=quick_model.settings)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Callable[..., Terminal]]:
+    """Opens terminals; they are closed after the test."""
+    opened: list[Terminal] = []
+
+    def open_one(convo: Convo, *arguments: str) -> Terminal:
+        opened.append(Terminal(convo, *arguments))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.close()

@@ -1,0 +1,170 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conversation_engine.entrypoints.cli.exit_codes import EXIT_CODES
+from conversation_engine.kernel.errors import Kind
+from tests.cli.scenes import Convo, SlowModel, Terminal
+
+REPLY = "word0 word1 word2 word3 word4 \n"
+CTRL_C, CTRL_D = "\x03", "\x04"
+OpenTerminal = Callable[..., Terminal]
+
+
+class TestChatInAPipe:
+    @pytest.mark.local_model
+    @pytest.mark.slow
+    def test_the_model_in_the_wheel_answers_and_remembers_across_runs(self, convo: Convo) -> None:
+        settings = {"CE_REPLY_LIMIT_TOKENS": "24"}
+        convo = Convo(data_dir=convo.data_dir, settings=settings)
+        first = convo("chat", typed="hi\n")
+        assert (first.returncode, first.stderr) == (0, "")
+        assert first.stdout.strip()
+        assert convo("chat", typed="hi again\n").returncode == 0
+        assert "in 4 messages" in convo("chat", typed="/cost\n").stdout
+
+    def test_each_line_is_a_turn_and_only_replies_go_to_stdout(self, quick_convo: Convo) -> None:
+        ended = quick_convo("chat", typed="one\n\n  \ntwo")
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, REPLY * 2, "")
+
+    def test_bytes_that_are_no_text_are_taken_as_such(self, quick_convo: Convo) -> None:
+        assert quick_convo("chat", typed="h\udcffi\n".encode("utf-8", "replace").decode()).returncode == 0
+
+    def test_an_unknown_model_is_refused_and_the_exit_code_says_so(self, quick_convo: Convo) -> None:
+        ended = quick_convo("chat", "--model", "nobody/knows", typed="hi\n")
+        assert (ended.returncode, ended.stdout) == (EXIT_CODES[Kind.INVALID], "")
+        assert "There is no model" in ended.stderr
+
+    def test_a_model_that_cannot_be_reached_fails_the_run(self, convo: Convo) -> None:
+        away = {"CE_MODEL": "openai/stub", "CE_OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
+        ended = Convo(data_dir=convo.data_dir, settings=away)("chat", typed="hi\n")
+        assert (ended.returncode, ended.stdout) == (EXIT_CODES[Kind.UPSTREAM], "")
+        assert "cannot be reached" in ended.stderr
+
+    def test_a_failure_does_not_keep_the_next_line_from_being_handled(self, quick_convo: Convo) -> None:
+        ended = quick_convo("chat", typed="/nonsense\nhi\n")
+        assert (ended.returncode, ended.stdout) == (EXIT_CODES[Kind.INVALID], REPLY)
+
+
+class TestSlashCommands:
+    def test_context_shows_what_the_model_would_be_shown(self, quick_convo: Convo) -> None:
+        *_, question, answer, account = quick_convo("chat", typed="hi\n/context\n").stdout.splitlines()
+        assert question.split() == ["user", "hi"]
+        assert answer.split() == ["assistant", *REPLY.split()]
+        assert "tokens; messages 1 to 2" in account
+
+    def test_cost_says_tokens_dollars_and_messages(self, quick_convo: Convo) -> None:
+        said = quick_convo("chat", typed="hi\n/cost\n").stdout.removeprefix(REPLY)
+        assert "tokens read" in said
+        assert "in 2 messages" in said
+
+    def test_list_names_conversations_by_title_or_first_words(self, quick_convo: Convo) -> None:
+        said = quick_convo("chat", typed="what are tides\n/new Cats\nhi\n/list\n").stdout.removeprefix(REPLY * 2)
+        newest, oldest = said.splitlines()
+        assert newest.startswith("*  1  Cats ")
+        assert oldest.startswith("   2  what are tides ")
+
+    def test_open_goes_back_by_number_or_id(self, quick_convo: Convo) -> None:
+        listed = quick_convo("chat", typed="tides\n/new Cats\nhi\nhi\n/list\n").stdout.splitlines()
+        tides_id = listed[-1].split()[-1]
+        by_number = quick_convo("chat", typed="/open 2\n/cost\n/open 1\n/cost\n").stdout.splitlines()
+        assert [line.split(" in ")[-1] for line in by_number] == ["2 messages", "4 messages"]
+        assert quick_convo("chat", typed=f"/open {tides_id}\n/cost\n").stdout.endswith("in 2 messages\n")
+
+    @pytest.mark.parametrize("line", ["/open", "/open 7", "/open x", "/nonsense", "/context of what"])
+    def test_what_cannot_be_done_gets_a_hint(self, quick_convo: Convo, line: str) -> None:
+        ended = quick_convo("chat", typed=f"{line}\n")
+        assert ended.stdout == ""
+        assert len(ended.stderr) > len("Traceback")
+        assert "Traceback" not in ended.stderr
+
+    def test_two_slashes_say_something_that_begins_with_one(self, quick_convo: Convo) -> None:
+        assert "user       /etc" in quick_convo("chat", typed="//etc\n/context\n").stdout
+
+    def test_quit_leaves_what_follows_unsaid(self, quick_convo: Convo) -> None:
+        ended = quick_convo("chat", typed="/quit\nhi\n")
+        assert (ended.returncode, ended.stdout) == (0, "")
+
+    def test_new_starts_over_and_the_flag_does_too(self, quick_convo: Convo) -> None:
+        quick_convo("chat", typed="hi\n")
+        assert quick_convo("chat", "--new", typed="hi\n/cost\n").stdout.endswith("in 2 messages\n")
+        assert quick_convo("chat", typed="/new\nhi\n/cost\n").stdout.endswith("in 2 messages\n")
+
+    def test_other_peoples_conversations_are_not_listed(self, quick_convo: Convo) -> None:
+        quick_convo("chat", "--user", "ada", typed="hi\n")
+        assert quick_convo("chat", "--user", "bob", typed="/list\n").stdout == ""
+
+
+@pytest.mark.slow
+class TestChatOnATerminal:
+    def test_ctrl_c_stops_the_reply_and_keeps_its_beginning(
+        self, tmp_path: Path, slow_model: SlowModel, terminal: OpenTerminal
+    ) -> None:
+        convo = Convo(data_dir=tmp_path, settings=slow_model.settings)
+        opened = terminal(convo, "chat")
+        opened.wait_for("> ")
+        opened.type("hello\n")
+        opened.wait_for("word3")
+        opened.type(CTRL_C)
+        opened.wait_for("Stopped. What was said so far is kept.")
+        opened.wait_for("> ")
+        opened.type("/quit\n")
+        assert opened.exit_code() == 0
+        kept = convo("chat", typed="/context\n").stdout.splitlines()
+        assert kept[1].split()[:5] == ["assistant", "word0", "word1", "word2", "word3"]
+        assert "word399" not in kept[1]
+
+    def test_the_chat_goes_on_after_a_stopped_reply(
+        self, tmp_path: Path, slow_model: SlowModel, terminal: OpenTerminal
+    ) -> None:
+        opened = terminal(Convo(data_dir=tmp_path, settings=slow_model.settings), "chat")
+        for _ in range(2):
+            opened.wait_for("> ")
+            opened.type("hello\n")
+            opened.wait_for("word1")
+            opened.type(CTRL_C)
+            opened.wait_for("Stopped.")
+        opened.wait_for("> ")
+        opened.type("/cost\n")
+        opened.wait_for("in 4 messages")
+
+    def test_ctrl_c_at_the_prompt_hints_and_a_second_one_leaves(
+        self, quick_convo: Convo, terminal: OpenTerminal
+    ) -> None:
+        opened = terminal(quick_convo, "chat")
+        opened.wait_for("> ")
+        opened.type("half a li" + CTRL_C)
+        opened.wait_for("Ctrl-C again")
+        opened.wait_for("> ")
+        opened.type(CTRL_C)
+        assert opened.exit_code() == 0
+
+    def test_it_goes_on_where_it_was_left_with_the_lines_typed_before(
+        self, quick_convo: Convo, terminal: OpenTerminal
+    ) -> None:
+        first = terminal(quick_convo, "chat")
+        first.wait_for("> ")
+        first.type("remember the tides\n")
+        first.wait_for("word4")
+        first.wait_for("> ")
+        first.type(CTRL_D)
+        assert first.exit_code() == 0
+        assert (quick_convo.data_dir / "chat_history").stat().st_mode & 0o777 == 0o600
+        second = terminal(quick_convo, "chat")
+        second.wait_for("remember the tides")
+        second.wait_for("word4")
+        second.wait_for("> ")
+        second.type("\x1b[A")  # the up arrow
+        second.wait_for("remember the tides")
+
+    def test_a_refused_turn_is_a_sentence_and_the_chat_goes_on(
+        self, quick_convo: Convo, terminal: OpenTerminal
+    ) -> None:
+        opened = terminal(quick_convo, "chat", "--model", "nobody/knows")
+        opened.wait_for("> ")
+        opened.type("hi\n")
+        opened.wait_for("There is no model")
+        opened.wait_for("> ")
+        opened.type("/help\n")
+        opened.wait_for("/context")
