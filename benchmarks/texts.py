@@ -2,7 +2,32 @@
 
 import random
 
-_VOCABULARY = ["tide", "harbour", "ship", "captain", "cargo", "letter", "winter", "market", "bridge", "engine", "river", "signal", "engineer", "copper", "morning", "account", "question", "answer", "because", "however", "several", "between", "although", "measure"]
+_VOCABULARY = [
+    "tide",
+    "harbour",
+    "ship",
+    "captain",
+    "cargo",
+    "letter",
+    "winter",
+    "market",
+    "bridge",
+    "engine",
+    "river",
+    "signal",
+    "engineer",
+    "copper",
+    "morning",
+    "account",
+    "question",
+    "answer",
+    "because",
+    "however",
+    "several",
+    "between",
+    "although",
+    "measure",
+]
 _random = random.Random(20260101)
 
 

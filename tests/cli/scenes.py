@@ -33,16 +33,18 @@ class Convo:
         outside = {name: value for name, value in os.environ.items() if not name.startswith("CE_")}
         return {**outside, "TERM": "xterm", "CE_DATA_DIR": str(self.data_dir), **self.settings}
 
-    def __call__(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, typed: str | bytes = "") -> subprocess.CompletedProcess[str]:
         """Run it to its end with `typed` in its pipe."""
-        return subprocess.run(
+        ended = subprocess.run(
             [CONVO, *arguments],
             env=self.environment,
-            input=typed,
-            text=True,
+            input=typed if isinstance(typed, bytes) else typed.encode(),
             capture_output=True,
             timeout=PATIENCE_SECONDS,
             check=False,
+        )
+        return subprocess.CompletedProcess(
+            ended.args, ended.returncode, stdout=ended.stdout.decode(), stderr=ended.stderr.decode()
         )
 
 

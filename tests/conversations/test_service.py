@@ -43,6 +43,7 @@ SCOPED: dict[str, tuple[Any, ...]] = {
     "set_status": (ConversationStatus.ARCHIVED,),
     "set_metadata": ({"a": 1},),
     "end": (),
+    "change": (),
     "delete": (),
     "add_message": (NewMessage(id=MessageId(new_id()), role=MessageRole.USER, content="hi"),),
     "list_messages": (),
@@ -70,6 +71,33 @@ def nested(depth: int) -> list[Any]:
     for _ in range(depth - 1):
         document = [document]
     return document
+
+
+BAD = (
+    {"nul": "\x00"},
+    {"\x00": "nul in a key"},
+    {"deep": [{"x": ["\x00"]}]},
+    {"backslash and nul": "\\\x00"},
+    {"two": "\\\\\x00"},
+    {"half": "\ud83d"},
+    {"\udc00": "half in a key"},
+    {"nan": float("nan")},
+    {"inf": [float("inf")]},
+    {"minus": float("-inf")},
+    {"bytes": b"x"},
+    {"set": {1}},
+    {"time": datetime(2026, 1, 1, tzinfo=UTC)},
+    {"too deep": nested(3000)},
+    {"huge": "x" * 300_000},
+)
+GOOD = (
+    {"letters": "\\u0000"},
+    {"backslashes": "\\\\u0000 \\\\\\\\u0000"},
+    {"null": None, "no": False, "zero": 0, "empty": "", "list": [], "object": {}},
+    {"big": 2**53, "small": -(2**53), "fraction": 0.1},
+    {"text": "e\u0301 👩\u200d👧 \u2028 \r\n \ufeff"},
+    {"deep": nested(50)},
+)
 
 
 class TestCreate:
@@ -158,33 +186,7 @@ class TestCreate:
 class TestJson:
     """Metadata and JSON content: kept exactly, or refused; never half."""
 
-    BAD = (
-        {"nul": "\x00"},
-        {"\x00": "nul in a key"},
-        {"deep": [{"x": ["\x00"]}]},
-        {"backslash and nul": "\\\x00"},
-        {"two": "\\\\\x00"},
-        {"half": "\ud83d"},
-        {"\udc00": "half in a key"},
-        {"nan": float("nan")},
-        {"inf": [float("inf")]},
-        {"minus": float("-inf")},
-        {"bytes": b"x"},
-        {"set": {1}},
-        {"time": datetime(2026, 1, 1, tzinfo=UTC)},
-        {"deep": nested(3000)},
-        {"huge": "x" * 300_000},
-    )
-    GOOD = (
-        {"letters": "\\u0000"},
-        {"backslashes": "\\\\u0000 \\\\\\\\u0000"},
-        {"null": None, "no": False, "zero": 0, "empty": "", "list": [], "object": {}},
-        {"big": 2**53, "small": -(2**53), "fraction": 0.1},
-        {"text": "e\u0301 👩\u200d👧 \u2028 \r\n \ufeff"},
-        {"deep": nested(50)},
-    )
-
-    @pytest.mark.parametrize("document", BAD, ids=lambda document: ascii(next(iter(document))))
+    @pytest.mark.parametrize("document", BAD, ids=range(len(BAD)))
     async def test_what_cannot_be_kept_is_refused(self, conversations: ConversationService, document: Any) -> None:
         made = await conversations.create(NewConversation(owner_id=ADA))
         for verb in (
@@ -198,7 +200,7 @@ class TestJson:
                 await verb
         assert await conversations.get(made.id, owner_id=ADA) == made
 
-    @pytest.mark.parametrize("document", GOOD, ids=lambda document: ascii(next(iter(document))))
+    @pytest.mark.parametrize("document", GOOD, ids=range(len(GOOD)))
     async def test_what_can_be_kept_comes_back_equal(self, conversations: ConversationService, document: Any) -> None:
         made = await conversations.create(NewConversation(owner_id=ADA, metadata=document))
         for content in (document, [document]):

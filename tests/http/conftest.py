@@ -18,6 +18,7 @@ from conversation_engine.kernel.clock import SystemClock
 from conversation_engine.kernel.ids import UserId
 from conversation_engine.kernel.people import Principal, Role
 from conversation_engine.testing import ScriptedModel
+from tests.conftest import until
 from tests.http.scenes import ServedApp
 
 
@@ -87,11 +88,9 @@ async def _served(app: FastAPI, token: str) -> AsyncIterator[ServedApp]:
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", timeout_graceful_shutdown=5))
     running = asyncio.create_task(server.serve(sockets=[listener]))
-    base_url = "http://127.0.0.1:%d" % listener.getsockname()[1]
+    base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        async with asyncio.timeout(10):
-            while not server.started:
-                await asyncio.sleep(0.01)
+        await until(lambda: server.started)
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx2.AsyncClient(base_url=base_url, headers=headers, timeout=20, trust_env=False) as client:
             yield ServedApp(app=app, server=server, client=client, token=token)

@@ -70,7 +70,7 @@ BODIES = {
     "content empty": turn({"content": ""}, code="invalid_text"),
     "content blank": turn({"content": " \n\t\u3000"}, code="invalid_text"),
     "content with NUL": turn({"content": "a\x00b"}, code="invalid_text"),
-    "content with half a character": turn(b'{"content": "a\\ud800b"}'),
+    "content with half a character": turn(b'{"content": "a\\ud800b"}', code="invalid_text"),
     "content of 200,001 characters": turn({"content": "a" * 200_001}, code="invalid_text"),
     "an empty document": turn({"content": {}}, code="invalid_input"),
     "a document with NUL": turn({"content": {"a": ["\x00"]}}, code="invalid_input"),
@@ -91,10 +91,10 @@ BODIES = {
     "a negative limit": turn({"content": "hi", "max_tokens": -1}),
     "a seed beyond 31 bits": turn({"content": "hi", "seed": 2**31}),
     "an unknown model": turn({"content": "hi", "model": "gpt-17"}, 422, "unknown_model"),
-    "a model with NUL": turn({"content": "hi", "model": "scripted/a\x00"}),
-    "a model of 10,000 characters": turn({"content": "hi", "model": "scripted/" + "a" * 10_000}),
-    "a model that is half a character": turn(b'{"content": "hi", "model": "\\ud800"}'),
-    "a stop with NUL": turn({"content": "hi", "stop": ["\x00"]}),
+    "a model with NUL": turn({"content": "hi", "model": "scripted/a\x00"}, code="invalid_text"),
+    "a model of 10,000 characters": turn({"content": "hi", "model": "scripted/" + "a" * 10_000}, code="invalid_text"),
+    "a model that is half a character": turn(b'{"content": "hi", "model": "\\ud800"}', code="invalid_text"),
+    "a stop with NUL": turn({"content": "hi", "stop": ["\x00"]}, code="invalid_text"),
     "five stops": turn({"content": "hi", "stop": ["a"] * 5}),
     "a message of nobody": message({"content": "hi"}),
     "an unknown role": message({"role": "tool", "content": "hi"}),
@@ -139,7 +139,7 @@ READINGS = {
         f"/conversations/{{id}}/messages?cursor={BIG_NUMBER_CURSOR}", code="invalid_cursor"
     ),
     "an unknown model to preview": reading("/conversations/{id}/context?model=gpt-17", code="unknown_model"),
-    "a model with NUL to preview": reading("/conversations/{id}/context?model=%00", code="unknown_model"),
+    "a model with NUL to preview": reading("/conversations/{id}/context?model=%00", code="invalid_text"),
     "garbage to resume from": reading("{turn}/events", **{"Last-Event-ID": "garbage"}),
     "a negative offset to resume from": reading("{turn}/events", **{"Last-Event-ID": "-1"}),
     "10,000 digits to resume from": reading("{turn}/events", **{"Last-Event-ID": "9" * 10_000}),
@@ -162,9 +162,9 @@ async def test_bad_input_gets_a_clear_4xx_and_writes_nothing(
     conversation = await new_conversation(ada, title="Untouched")
     taken = (await ada.post(f"/conversations/{conversation['id']}/turns", json={"content": "Hello"})).json()
     places = {"id": conversation["id"], "turn": f"/conversations/{conversation['id']}/turns/{taken['id']}"}
-    before = await conversation_of(ada, conversation["id"])
     for name, bad in (BODIES | READINGS).items():
         with subtests.test(name):
+            before = await conversation_of(ada, conversation["id"])
             response = await refused(ada, bad, **places)
             assert response.status_code == bad.status, response.text[:300]
             assert problem_in(response)["code"] == bad.code

@@ -1,15 +1,16 @@
 """Keyset pages: stable under inserts, the same cost on page one and page ten thousand."""
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
+from uuid import UUID
 
 from conversation_engine.kernel.errors import InvalidCursorError
 
 T = TypeVar("T")
+INTEGER_LIMIT: Final = 2**63
 
 Key = tuple[str | int, ...]
 """The sort key of a row; unique, so that a page never repeats or skips one."""
@@ -29,15 +30,29 @@ class Cursor:
 
     @staticmethod
     def decode(text: str, *, types: tuple[type, ...]) -> "Cursor":
-        """Read a cursor whose key has values of `types`. Raises InvalidCursorError for anything else."""
+        """Read a cursor whose key has values of `types`: `int` of 64 bits, `str`, or `UUID`, which stays one.
+
+        Raises InvalidCursorError for anything else, so that no store is asked to compare what it cannot hold.
+        """
         try:
             padded = text + "=" * (-len(text) % 4)
             backward, *key = json.loads(base64.urlsafe_b64decode(padded.encode()))
-        except (ValueError, TypeError, binascii.Error, RecursionError) as error:
+            parts = tuple(_part(value, kind) for value, kind in zip(key, types, strict=True))
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidCursorError from error
-        if backward not in (0, 1) or tuple(map(type, key)) != types:
+        if backward not in (0, 1):
             raise InvalidCursorError
-        return Cursor(key=tuple(key), is_backward=bool(backward))
+        return Cursor(key=parts, is_backward=bool(backward))
+
+
+def _part(value: Any, kind: type) -> str | int:
+    if kind is UUID:
+        return str(UUID(value))
+    if not isinstance(value, str | int) or type(value) is not kind:
+        raise TypeError
+    if isinstance(value, int) and not 0 <= value < INTEGER_LIMIT:
+        raise ValueError
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,19 +5,15 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic_core import to_json
 
 from conversation_engine.infra.web.access import Caller, service_of
-from conversation_engine.infra.web.event_stream import EventStreamResponse, frame
-from conversation_engine.kernel.errors import EngineError
+from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse, wants_event_stream
 from conversation_engine.kernel.ids import ConversationId, TurnId, parse_id
 from conversation_engine.turns.schemas import TurnIn, TurnOut, WindowOut, frame_of
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.types import NewTurn, Turn, TurnDetail
 
 router = APIRouter(prefix="/conversations/{conversation_id}", tags=["turns"])
-
-EVENT_STREAM = "text/event-stream"
 
 
 def _conversation_id(conversation_id: str) -> ConversationId:
@@ -36,7 +32,7 @@ _STREAM: dict[str, Any] = {
     "description": "With `Accept: text/event-stream`: `turn.started`, `reply.delta` …, then `turn.completed`, "
     "`turn.failed`, `turn.cancelled` or `turn.interrupted`. The `id` of an event is the reply's length in Unicode "
     "code points; send it back as `Last-Event-ID` to resume.",
-    "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
+    "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
 }
 
 
@@ -59,7 +55,7 @@ async def submit_turn(
         )
     )
     location = {"location": f"/conversations/{conversation_id}/turns/{turn.id}"}
-    if EVENT_STREAM in request.headers.get("accept", ""):
+    if wants_event_stream(request.headers.getlist("accept")):
         return EventStreamResponse(_frames(turns, turn, after=0), headers=location)
     return _json(await turns.wait(turn), status_code=201, headers=location)
 
@@ -111,12 +107,9 @@ async def preview_context(
 
 
 async def _frames(turns: TurnService, turn: Turn, *, after: int) -> AsyncGenerator[bytes, None]:
-    try:
-        async with aclosing(turns.follow(turn, after=after)) as events:
-            async for event in events:
-                yield frame_of(event)
-    except EngineError as error:  # the stream has begun: a failure is an event
-        yield frame(event="error", data=to_json({"code": error.code, "detail": error.detail}))
+    async with aclosing(turns.follow(turn, after=after)) as events:
+        async for event in events:
+            yield frame_of(event)
 
 
 def _json(detail: TurnDetail, *, status_code: int, headers: dict[str, str]) -> Response:

@@ -37,7 +37,7 @@ class ConversationNotActiveError(EngineError):
         super().__init__(
             f"That conversation is {status}. Set its status to active again, or start a new one.",
             conversation_id=conversation_id,
-            status=status,
+            conversation_status=status,
         )
 
 

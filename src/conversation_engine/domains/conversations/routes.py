@@ -89,14 +89,10 @@ async def get_conversation(
 async def change_conversation(
     conversation_id: ConversationPath, body: ConversationChange, caller: Caller, conversations: Conversations
 ) -> ConversationOut:
-    """Change its title, status or metadata."""
-    changed = await conversations.get(conversation_id, owner_id=caller.user_id)
-    if body.title is not None:
-        changed = await conversations.rename(conversation_id, body.title, owner_id=caller.user_id)
-    if body.status is not None:
-        changed = await conversations.set_status(conversation_id, body.status, owner_id=caller.user_id)
-    if body.metadata is not None:
-        changed = await conversations.set_metadata(conversation_id, body.metadata, owner_id=caller.user_id)
+    """Change its title, status or metadata: everything named, or nothing if a part is not valid."""
+    changed = await conversations.change(
+        conversation_id, owner_id=caller.user_id, title=body.title, status=body.status, metadata=body.metadata
+    )
     return ConversationOut.of(changed)
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from conversation_engine.domains.conversations.errors import (
     ConversationForbiddenError,
@@ -74,7 +75,9 @@ class ConversationService:
         self, owner_id: UserId, wanted: ConversationFilter, *, cursor: str | None = None, limit: int = 50
     ) -> Page[Conversation]:
         """The owner's conversations, newest first. Costs the same on every page."""
-        at = None if cursor is None else Cursor.decode(cursor, types=(str,))
+        if wanted.type is not None:
+            _check_filter(wanted.type)
+        at = None if cursor is None else Cursor.decode(cursor, types=(UUID,))
         limit = _checked_limit(limit)
         rows = await self._database.read(
             lambda tx: self._conversations.list_of(tx, owner_id, wanted, cursor=at, count=limit + 1)
@@ -83,30 +86,45 @@ class ConversationService:
 
     async def rename(self, conversation_id: ConversationId, title: str, *, owner_id: UserId) -> Conversation:
         """Give it a title."""
-        checked = checked_text(title, name="title", limit_characters=self._settings.title_limit_characters)
-        return await self._change(conversation_id, owner_id, title=checked)
+        return await self.change(conversation_id, owner_id=owner_id, title=title)
+
+    async def change(
+        self,
+        conversation_id: ConversationId,
+        *,
+        owner_id: UserId,
+        title: str | None = None,
+        status: ConversationStatus | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Conversation:
+        """Change what is not `None`, all of it or nothing: one short transaction."""
+        values: dict[str, object] = {}
+        if title is not None:
+            values["title"] = checked_text(title, name="title", limit_characters=self._settings.title_limit_characters)
+        if metadata is not None:
+            values["metadata"] = self.checked_metadata(metadata)
+
+        def work(tx: Tx) -> Conversation:
+            conversation = self._owned(tx, conversation_id, owner_id)
+            changed = values | self._status_values(conversation, status)
+            if not changed:
+                return conversation
+            self._conversations.update(tx, conversation_id, updated_at=self._clock.now(), **changed)
+            return self._owned(tx, conversation_id, owner_id)
+
+        return await self._database.write(work)
 
     async def set_status(
         self, conversation_id: ConversationId, status: ConversationStatus, *, owner_id: UserId
     ) -> Conversation:
         """Move it to `status`; leaving `active` stamps `ended_at`, coming back clears it. Idempotent."""
-
-        def work(tx: Tx) -> Conversation:
-            conversation = self._owned(tx, conversation_id, owner_id)
-            if conversation.status is status:
-                return conversation
-            now = self._clock.now()
-            ended_at = None if status is ConversationStatus.ACTIVE else conversation.ended_at or now
-            self._conversations.update(tx, conversation_id, status=status.value, ended_at=ended_at, updated_at=now)
-            return self._owned(tx, conversation_id, owner_id)
-
-        return await self._database.write(work)
+        return await self.change(conversation_id, owner_id=owner_id, status=status)
 
     async def set_metadata(
         self, conversation_id: ConversationId, metadata: Mapping[str, Any] | None, *, owner_id: UserId
     ) -> Conversation:
         """Replace its metadata by a copy of `metadata` (`None` means `{}`)."""
-        return await self._change(conversation_id, owner_id, metadata=self.checked_metadata(metadata))
+        return await self.change(conversation_id, owner_id=owner_id, metadata=metadata or {})
 
     async def end(self, conversation_id: ConversationId, *, owner_id: UserId) -> Conversation:
         """Complete it: it keeps its history and takes no more messages. Idempotent."""
@@ -258,13 +276,14 @@ class ConversationService:
             raise ConversationForbiddenError(conversation_id)
         return conversation
 
-    async def _change(self, conversation_id: ConversationId, owner_id: UserId, **values: object) -> Conversation:
-        def work(tx: Tx) -> Conversation:
-            self._owned(tx, conversation_id, owner_id)
-            self._conversations.update(tx, conversation_id, updated_at=self._clock.now(), **values)
-            return self._owned(tx, conversation_id, owner_id)
-
-        return await self._database.write(work)
+    def _status_values(self, conversation: Conversation, status: ConversationStatus | None) -> dict[str, object]:
+        if status is None or status is conversation.status:
+            return {}
+        is_over = status is not ConversationStatus.ACTIVE
+        return {
+            "status": status.value,
+            "ended_at": (conversation.ended_at or self._clock.now()) if is_over else None,
+        }
 
     def _checked_new(self, new: NewConversation) -> NewConversation:
         if new.title is not None:
@@ -306,6 +325,11 @@ def _check_json(document: object, *, name: str, limit_characters: int) -> str:
             f"The {name} holds a NUL character or half a character. Send valid UTF-8 text.", field=name
         )
     return text
+
+
+def _check_filter(wanted_type: str) -> None:
+    limit = TYPE_LIMIT_CHARACTERS
+    checked_text(wanted_type, name="conversation type", limit_characters=limit, blank_allowed=True)
 
 
 def _checked_limit(limit: int) -> int:

@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from conversation_engine.domains.llm.errors import UnknownModelError
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.types import ModelCard
+from conversation_engine.kernel.text import checked_text
+
+MODEL_LIMIT_CHARACTERS: Final = 255
+"""What the column of a turn's model holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +32,8 @@ class ModelCatalog:
         self._default = default
 
     def card(self, name: str | None) -> ModelCard:
-        """The model of this name (`None`: the default). Raises UnknownModelError."""
-        wanted = name or self._default
+        """The model of this name (`None`: the default). Raises UnknownModelError, or InvalidTextError for no name."""
+        wanted = checked_text(name or self._default, name="model", limit_characters=MODEL_LIMIT_CHARACTERS)
         family_name, _, model = wanted.partition("/")
         family = self._families.get(family_name)
         if family is None or bool(model) == bool(family.only_model):

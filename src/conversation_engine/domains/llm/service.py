@@ -24,8 +24,12 @@ from conversation_engine.domains.llm.types import (
 )
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.ids import new_id
+from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock
+from conversation_engine.kernel.errors import EngineError, InternalError
 from conversation_engine.kernel.ids import ConversationId, LlmRequestId, TurnId, UserId
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,8 @@ class Answer:
     """How a call went. What the model said went to `on_text` as it came."""
 
     attempt: Attempt
-    error: ModelError | None
+    error: EngineError | None
+    """A ModelError, or an InternalError where an adapter of ours broke."""
 
 
 @dataclass(slots=True)
@@ -83,7 +88,7 @@ class LlmService:
         """
         progress = _Progress(started=self._clock.monotonic())
         created_at = self._clock.now()
-        error: ModelError | None = None
+        error: EngineError | None = None
         finished: ReplyFinished | None = None
         status = AttemptStatus.COMPLETED
         try:
@@ -92,6 +97,9 @@ class LlmService:
             status = AttemptStatus.CANCELLED
         except ModelError as failure:
             error, status = failure, AttemptStatus.FAILED
+        except Exception:  # noqa: BLE001 - a defect of an adapter is a failed call, and stays on record
+            _log.exception("model.adapter_crashed", turn_id=call.turn_id, provider=call.card.provider)
+            error, status = InternalError(), AttemptStatus.FAILED
         usage = self._usage(call, progress, finished)
         ended = self._clock.monotonic()
         first = progress.first_text
@@ -113,7 +121,7 @@ class LlmService:
                 cost=None if usage is None else cost_of(call.card, usage, at=created_at),
                 finish_reason=finished.finish_reason if finished else None,
                 error_code=error.code if error else None,
-                error_cause=error.cause[:2000] if error else None,
+                error_cause=error.cause[:2000] if isinstance(error, ModelError) else None,
                 created_at=created_at,
             ),
         )

@@ -1,11 +1,12 @@
 """The secret of a laptop: made once, readable by its owner alone."""
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 SECRET_BYTES = 32
-_OWNER_ONLY = 0o600
 
 
 def local_secret(data_dir: Path) -> str:
@@ -18,14 +19,12 @@ def local_secret(data_dir: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Write it whole beside its place, then link it there: the first of two racing processes wins."""
-    draft = path.with_name(f".secret-{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(SECRET_BYTES))
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink(missing_ok=True)
+    """Write it whole beside its place, then link it there: the first of two racing starts wins.
+
+    The draft's name is random, not the process id: two containers that share the folder may both be process 1.
+    """
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secret-") as draft:  # 0600, whatever the umask
+        draft.write(secrets.token_hex(SECRET_BYTES))
+        draft.flush()
+        with contextlib.suppress(FileExistsError):
+            os.link(draft.name, path)

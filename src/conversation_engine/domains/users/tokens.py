@@ -58,5 +58,6 @@ class TokenService:
             return Principal(user_id=UserId(user_id), role=Role(claims.get("role", Role.STUDENT)))
         except jwt.ExpiredSignatureError as error:
             raise ExpiredTokenError from error
-        except (jwt.InvalidTokenError, InvalidTextError, ValueError, TypeError) as error:
+        except (jwt.InvalidTokenError, InvalidTextError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            # The last two: PyJWT reads JSON that is nested deeply, before it checks a signature, or an infinite `exp`.
             raise InvalidTokenError from error

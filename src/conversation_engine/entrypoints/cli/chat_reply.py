@@ -13,7 +13,8 @@ REFRESHES_PER_SECOND: Final = 12
 _SPARE_LINES: Final = 2
 """Left free on the screen, for the cursor and what the terminal itself writes."""
 _HARMLESS: Final = {
-    code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
+    **{code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"},
+    ord("\r"): None,
 }
 
 

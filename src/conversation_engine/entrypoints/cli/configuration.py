@@ -1,4 +1,4 @@
-"""The settings of a command, and its log."""
+"""What a command is set to, and where its log goes."""
 
 import os
 from typing import TYPE_CHECKING
@@ -10,11 +10,14 @@ if TYPE_CHECKING:
 
 
 def load_settings() -> "Settings":
-    """The settings of this environment, with the log set up by them. Raises BadSettingsError."""
+    """The settings of this environment. Raises BadSettingsError.
+
+    The log goes to stderr from here on: warnings and worse, or what CE_LOG_LEVEL asks for.
+    """
     from pydantic import ValidationError
 
     from conversation_engine.engine.settings import SETTINGS_PREFIX, Settings
-    from conversation_engine.entrypoints.cli.logging import log_to_stderr
+    from conversation_engine.infra.observability import logs
 
     try:
         settings = Settings()
@@ -25,7 +28,7 @@ def load_settings() -> "Settings":
             for fault in error.errors(include_url=False, include_input=False)
         )
         raise BadSettingsError(f"The environment has settings that make no sense. {wrong}.") from error
-    log_to_stderr(settings)
+    logs.configure(settings.log_level if "log_level" in settings.model_fields_set else "WARNING")
     return settings
 
 

@@ -56,6 +56,10 @@ def _listening(host: str, port: int) -> socket.socket:
 def _serve_until_stopped(settings: "Settings", listener: socket.socket) -> None:
     import uvicorn
 
+    from conversation_engine.infra.observability import logs
+
+    logs.configure(settings.log_level)  # a server tells what it does, unlike a command
+
     config = uvicorn.Config(
         APPLICATION,
         factory=True,

@@ -19,6 +19,7 @@ class PostgresDatabase:
     def __init__(self, url: str, *, pool_size: int, max_overflow: int) -> None:
         self._engine = create_async_engine(
             make_url(url).set(drivername="postgresql+asyncpg"),
+            hide_parameters=True,  # they hold what people said, and a failing statement is logged
             pool_size=pool_size,
             max_overflow=max_overflow,
             pool_use_lifo=True,

@@ -26,7 +26,12 @@ BUSY_TIMEOUT_SECONDS = 15
 
 def make_engine(url: str) -> Engine:
     """A synchronous engine whose every connection is set up the way this product needs it."""
-    engine = create_engine(url, poolclass=NullPool, connect_args={"check_same_thread": False})
+    engine = create_engine(
+        url,
+        poolclass=NullPool,
+        connect_args={"check_same_thread": False},
+        hide_parameters=True,  # they hold what people said, and a failing statement is logged
+    )
     event.listen(engine, "connect", _set_up_connection)
     return engine
 

@@ -5,7 +5,8 @@ cost of each event.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -16,13 +17,32 @@ from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.web.problems import document_of
 from conversation_engine.kernel.errors import EngineError, InternalError
 
+MEDIA_TYPE: Final = "text/event-stream"
 HEADERS: Final = {
-    "content-type": "text/event-stream; charset=utf-8",
+    "content-type": f"{MEDIA_TYPE}; charset=utf-8",
     "cache-control": "no-cache",
     "x-accel-buffering": "no",  # nginx would hold the stream back
 }
 HEARTBEAT: Final = b": heartbeat\n\n"
+_WEIGHT = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")
 _log = get_logger(__name__)
+
+
+def wants_event_stream(accepted: Sequence[str]) -> bool:
+    """Whether these `Accept` headers ask for a stream rather than JSON (RFC 9110, section 12.5.1).
+
+    It has to be named: `*/*` is what clients send that never thought of it. Beside JSON the heavier one wins, and at
+    equal weight the stream.
+    """
+    weights = dict(map(_weighed, ",".join(accepted).lower().split(",")))
+    weight = weights.get(MEDIA_TYPE, 0)
+    return weight > 0 and weight >= weights.get("application/json", 0)
+
+
+def _weighed(offer: str) -> tuple[str, float]:
+    media_type, *parameters = (part.strip() for part in offer.split(";"))
+    weights = [float(match[1]) for part in parameters if (match := _WEIGHT.fullmatch(part))]
+    return media_type, weights[0] if weights else 1.0
 
 
 def frame(*, event: str, data: bytes, event_id: int | None = None) -> bytes:
@@ -38,7 +58,7 @@ class EventStreamResponse(Response):
     event is `error` with a problem document: the status is long sent.
     """
 
-    media_type = "text/event-stream"
+    media_type = MEDIA_TYPE
 
     def __init__(self, frames: AsyncGenerator[bytes, None], *, headers: dict[str, str] | None = None) -> None:
         super().__init__(status_code=200, headers={**HEADERS, **(headers or {})})

@@ -9,11 +9,14 @@ from conversation_engine.infra.db.database import ConstraintViolation, Database,
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import MessageId, TurnId
+from conversation_engine.kernel.text import checked_text
 from conversation_engine.turns.errors import TurnInProgressError
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.repo import Lease, TurnRepo
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.types import NewTurn, Turn, TurnState
+
+STOP_LIMIT_CHARACTERS = 100
 
 
 class AdmitStep:
@@ -45,6 +48,8 @@ class AdmitStep:
 
     def _checked(self, new: NewTurn) -> NewTurn:
         prompt = new.system_prompt
+        for stop in new.sampling.stop:
+            checked_text(stop, name="stop sequence", limit_characters=STOP_LIMIT_CHARACTERS, blank_allowed=True)
         return replace(
             new,
             system_prompt=None if prompt is None else self._conversations.checked_prompt(prompt),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Final
 
 from conversation_engine.domains.context.types import Candidate, Window
 from conversation_engine.domains.context.window import plan_window
@@ -12,7 +13,9 @@ from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, coun
 from conversation_engine.domains.llm.types import ModelCard, Sampling
 from conversation_engine.infra.db.database import Database, Tx
 
-PAGE_MESSAGES = 64
+FIRST_PAGE_MESSAGES: Final = 64
+PAGE_GROWTH: Final = 4
+"""Each further page is larger, so that even a window of 1,300 messages takes three statements."""
 
 
 class AssembleStep:
@@ -24,7 +27,7 @@ class AssembleStep:
         self._llm = llm
 
     async def __call__(self, conversation: Conversation, card: ModelCard, sampling: Sampling) -> Window:
-        """Read the newest messages as far as they fit: one statement per 64 of them, in one snapshot.
+        """Read the newest messages as far as they fit: few statements, in one snapshot.
 
         Raises MessageTooLongError or NothingToAnswerError.
         """
@@ -42,14 +45,14 @@ class AssembleStep:
         )
 
     def _candidates(self, tx: Tx, conversation: Conversation, card: ModelCard) -> Iterator[Candidate]:
-        before = conversation.last_sequence + 1
+        before, count = conversation.last_sequence + 1, FIRST_PAGE_MESSAGES
         while True:
-            page = self._conversations.newest(tx, conversation.id, before=before, count=PAGE_MESSAGES)
+            page = self._conversations.newest(tx, conversation.id, before=before, count=count)
             for message in page:
                 yield _candidate(message, card)
-            if len(page) < PAGE_MESSAGES:
+            if len(page) < count:
                 return
-            before = page[-1].sequence_number
+            before, count = page[-1].sequence_number, count * PAGE_GROWTH
 
 
 def _candidate(message: Utterance, card: ModelCard) -> Candidate:
