@@ -46,7 +46,7 @@ async def _serve(token: str, turns: int, profile: cProfile.Profile) -> None:
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(create_app(), port=port, log_level="warning", access_log=False))
     serving = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.05)
     await asyncio.to_thread(send_from_a_process, Load(port=port, connections=1, turns=2, token=token))
     with profile:

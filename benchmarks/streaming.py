@@ -26,6 +26,14 @@ class _Runs:
     """Rounds of one server at one number of connections."""
 
     samples: list[Sample] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    """The server's CPU a turn, one entry a round: what a busy machine distorts least."""
+
+    def take(self, server: Server, load: Load) -> None:
+        before = server.cpu_seconds()
+        self.samples.append(send_from_a_process(load))
+        turns = load.connections * load.turns
+        self.cpu_ms.append((server.cpu_seconds() - before) * 1000 / turns)
 
     def rate(self) -> float:
         return statistics.median(sample.rate for sample in self.samples)
@@ -63,7 +71,7 @@ def measure(is_tiny: bool) -> list[Bar]:
         for _ in range(rounds):
             for count in turns_by_connections:
                 for name, server in (("floor", floor), ("ours", ours)):
-                    runs[name, count].samples.append(send_from_a_process(loads[server.port, count]))
+                    runs[name, count].take(server, loads[server.port, count])
     _print(runs, list(turns_by_connections))
     return _bars(runs, list(turns_by_connections))
 
@@ -83,6 +91,7 @@ def _print(runs: dict[tuple[str, int], _Runs], counts: list[int]) -> None:
                     f"{run.first_token_ms(0.95):.2f}",
                     f"{run.first_token_ms(0.5) / floor.first_token_ms(0.5):.1f}",
                     f"{run.growth():.2f}",
+                    f"{statistics.median(run.cpu_ms):.2f}",
                 ]
             )
     header = [
@@ -94,6 +103,7 @@ def _print(runs: dict[tuple[str, int], _Runs], counts: list[int]) -> None:
         "p95 ms",
         "× floor",
         "last/first fifth",
+        "CPU ms/turn",
     ]
     print_table("streaming: turns a second and the time to the first token", header, rows)
 

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.config import HTTPProtocolType
 
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_tokens
@@ -19,7 +20,7 @@ from conversation_engine.kernel.ids import UserId
 from conversation_engine.kernel.people import Principal, Role
 from conversation_engine.testing import ScriptedModel
 from tests.conftest import until
-from tests.http.scenes import ServedApp
+from tests.http.scenes import Serve, ServedApp
 
 
 @pytest.fixture
@@ -72,21 +73,21 @@ async def stranger(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 @pytest.fixture
-async def serve(model: ScriptedModel, token_of: Callable[[str], str]) -> AsyncIterator[Callable[[Settings], object]]:
+async def serve(model: ScriptedModel, token_of: Callable[[str], str]) -> AsyncIterator[Serve]:
     """Starts servers on real loopback sockets; Ada is signed in at each."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(settings: Settings) -> ServedApp:
+        async def start(settings: Settings, http: HTTPProtocolType = "auto") -> ServedApp:
             app = create_app(settings, providers={"scripted": model})
-            return await stack.enter_async_context(_served(app, token_of("ada")))
+            return await stack.enter_async_context(_served(app, token_of("ada"), http=http))
 
         yield start
 
 
 @contextlib.asynccontextmanager
-async def _served(app: FastAPI, token: str) -> AsyncIterator[ServedApp]:
+async def _served(app: FastAPI, token: str, *, http: HTTPProtocolType) -> AsyncIterator[ServedApp]:
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", timeout_graceful_shutdown=5))
+    server = uvicorn.Server(uvicorn.Config(app, http=http, log_level="error", ws="none", timeout_graceful_shutdown=5))
     running = asyncio.create_task(server.serve(sockets=[listener]))
     base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:

@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.config import HTTPProtocolType
 
 from conversation_engine.engine.settings import Settings
 
@@ -30,7 +31,10 @@ class ServedApp:
         return self.client.base_url.port or 0
 
 
-Serve = Callable[[Settings], Awaitable[ServedApp]]
+class Serve(Protocol):
+    """Starts a server on a port of its own; it stops with the test."""
+
+    def __call__(self, settings: Settings, http: HTTPProtocolType = "auto") -> Awaitable[ServedApp]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +106,7 @@ def problem_in(response: httpx2.Response) -> dict[str, Any]:
 
 
 def _event(block: str) -> Event:
-    fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+    fields = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
     return Event(
         name=fields.get("event"),
         id=int(fields["id"]) if "id" in fields else None,

@@ -75,7 +75,7 @@ def bad_tokens() -> dict[str, str]:
         "an infinite expiry": raw_signed(
             '{"sub":"ada","aud":"conversation-engine","iss":"conversation-engine","exp":Infinity}'
         ),
-        "unsigned": jwt.encode(CLAIMS | {"exp": 9_999_999_999}, None, algorithm="none"),
+        "unsigned": jwt.encode(CLAIMS | {"exp": 9_999_999_999}, "", algorithm="none"),
         "unsigned in capitals": f"{part(json.dumps({'alg': 'NONE'}))}.{part(payload)}.",
         "signature cut off": signed().rsplit(".", 1)[0] + ".",
         "another algorithm": raw_signed(payload, header='{"alg":"HS512"}'),
@@ -125,9 +125,9 @@ class TestWithoutAToken:
                 response = await call(stranger, method, path, conversation_id="x", turn_id="x")
                 assert response.status_code == 401, (method, path)
 
-    @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/healthz", "/readyz"])
-    async def test_what_is_open_is_open(self, stranger: httpx2.AsyncClient, path: str) -> None:
-        assert (await stranger.get(path)).status_code == 200
+    async def test_what_is_open_is_open(self, stranger: httpx2.AsyncClient) -> None:
+        for path in ("/docs", "/openapi.json", "/healthz", "/readyz"):
+            assert (await stranger.get(path)).status_code == 200, path
 
 
 class TestWithABadToken:
@@ -142,11 +142,11 @@ class TestWithABadToken:
                 assert problem_in(response)["code"] == expected
                 assert response.headers["www-authenticate"].startswith("Bearer ")
 
-    @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YWRhOmFkYQ==", "Token x", "bearer"])
-    async def test_another_scheme_counts_as_none(self, stranger: httpx2.AsyncClient, header: str) -> None:
-        response = await stranger.get("/conversations", headers={"Authorization": header})
-        assert response.status_code == 401
-        assert problem_in(response)["code"] in {"not_authenticated", "invalid_token"}
+    async def test_another_scheme_counts_as_none(self, stranger: httpx2.AsyncClient) -> None:
+        for header in ("", "Bearer", "Bearer ", "Basic YWRhOmFkYQ==", "Token x", "bearer"):
+            response = await stranger.get("/conversations", headers={"Authorization": header})
+            assert response.status_code == 401, header
+            assert problem_in(response)["code"] in {"not_authenticated", "invalid_token"}
 
     async def test_a_good_token_is_taken(self, stranger: httpx2.AsyncClient) -> None:
         for token in (signed(), signed(role=...), signed(aud=["x", "conversation-engine"]), signed(sub="a" * 255)):
@@ -204,17 +204,15 @@ class TestUnknownAndMalformedIds:
                 assert response.status_code == 404, (method, path)
                 assert problem_in(response)["code"] == "conversation_not_found"
 
-    @pytest.mark.parametrize(
-        "bad", ["1", "x", "%00", "%ff", "..%5c", "01890a5d-ac96-774b-bcce-b302099a805g", "9" * 5000]
-    )
     async def test_every_route_with_an_id_answers_422_to_one_that_is_malformed(
-        self, app: FastAPI, ada: httpx2.AsyncClient, bad: str
+        self, app: FastAPI, ada: httpx2.AsyncClient
     ) -> None:
-        for method, path in routes_of(app):
-            if "{" in path:
-                response = await call(ada, method, path, conversation_id=bad, turn_id=MISSING_ID)
-                assert response.status_code == 422, (method, path)
-                assert problem_in(response)["code"] == "invalid_id"
+        for bad in ("1", "x", "%00", "%ff", "..%5c", "01890a5d-ac96-774b-bcce-b302099a805g", "9" * 5000):
+            for method, path in routes_of(app):
+                if "{" in path:
+                    response = await call(ada, method, path, conversation_id=bad, turn_id=MISSING_ID)
+                    assert response.status_code == 422, (bad, method, path)
+                    assert problem_in(response)["code"] == "invalid_id"
 
     async def test_the_walk_covers_a_service_worth_walking(self, settings: Settings, app: FastAPI) -> None:
         assert len(list(routes_of(app))) >= 17

@@ -38,8 +38,9 @@ def creation(body: Any, status: int = 422, code: str = "invalid_request") -> Bad
     return Bad(path="/conversations", body=body, status=status, code=code)
 
 
-def reading(path: str, status: int = 422, code: str = "invalid_request", **headers: str) -> Bad:
-    return Bad(method="GET", path=path, status=status, code=code, headers=headers)
+def reading(path: str, code: str = "invalid_request", *, resume_from: str | None = None) -> Bad:
+    headers = None if resume_from is None else {"Last-Event-ID": resume_from}
+    return Bad(method="GET", path=path, status=422, code=code, headers=headers)
 
 
 BODIES = {
@@ -140,9 +141,9 @@ READINGS = {
     ),
     "an unknown model to preview": reading("/conversations/{id}/context?model=gpt-17", code="unknown_model"),
     "a model with NUL to preview": reading("/conversations/{id}/context?model=%00", code="invalid_text"),
-    "garbage to resume from": reading("{turn}/events", **{"Last-Event-ID": "garbage"}),
-    "a negative offset to resume from": reading("{turn}/events", **{"Last-Event-ID": "-1"}),
-    "10,000 digits to resume from": reading("{turn}/events", **{"Last-Event-ID": "9" * 10_000}),
+    "garbage to resume from": reading("{turn}/events", resume_from="garbage"),
+    "a negative offset to resume from": reading("{turn}/events", resume_from="-1"),
+    "10,000 digits to resume from": reading("{turn}/events", resume_from="9" * 10_000),
     "a negative offset": reading("{turn}/events?after=-1"),
     "a malformed turn": reading("/conversations/{id}/turns/x", code="invalid_id"),
 }

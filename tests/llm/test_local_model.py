@@ -63,7 +63,7 @@ async def complete(endpoint: LocalEndpoint, text: str, **options: Any) -> dict[s
 
 async def until(condition: Callable[[], bool], *, timeout_seconds: float = 30.0) -> None:
     async with asyncio.timeout(timeout_seconds):
-        while not condition():  # noqa: ASYNC110  A process's death sets no event.
+        while not condition():
             await asyncio.sleep(0.02)
 
 

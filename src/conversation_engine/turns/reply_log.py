@@ -7,9 +7,11 @@ commit. A turn's first words do not wait for the interval.
 
 import asyncio
 import contextlib
+from collections.abc import Set
 
-from conversation_engine.infra.db.database import ConstraintViolation, Database
+from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.kernel.ids import TurnId
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.repo import Checkpoint, TurnRepo
 
@@ -20,11 +22,13 @@ _log = get_logger(__name__)
 class ReplyLog:
     """The write-ahead log of replies. `start` before use, `aclose` after."""
 
-    def __init__(self, database: Database, *, interval_seconds: float) -> None:
+    def __init__(self, database: Database, *, holder: str, interval_seconds: float) -> None:
         self._database = database
+        self._holder = holder
         self._interval_seconds = interval_seconds
         self._repo = TurnRepo()
-        self._waiting: dict[str, LiveReply] = {}
+        self._is_in_doubt = False
+        self._waiting: dict[TurnId, LiveReply] = {}
         self._work = asyncio.Event()
         self._urgent = asyncio.Event()
         self._flushing = asyncio.Lock()
@@ -70,37 +74,41 @@ class ReplyLog:
         self._work.clear()
         self._urgent.clear()
         waiting, self._waiting = self._waiting, {}
-        pieces = {
-            reply: Checkpoint(
-                turn_id=reply.turn_id,
-                attempt=reply.attempt,
-                start_offset=reply.durable_length,
-                text=reply.text(reply.durable_length),
-            )
+        growing = {
+            reply.turn_id: reply
             for reply in waiting.values()
             if reply.length > reply.durable_length and not reply.is_sealed
         }
-        if not pieces:
+        if not growing:
             return 0
+        ends = {turn_id: reply.length for turn_id, reply in growing.items()}
         try:
-            await self._write(pieces)
+            held = await self._database.write(lambda tx: self._write(tx, growing, ends))
         except Exception as error:  # noqa: BLE001 - whatever the store says, running replies wait for it
-            _log.warning("checkpoint.failed", error=type(error).__name__, turns=len(pieces))
+            _log.warning("checkpoint.failed", error=type(error).__name__, turns=len(growing))
+            self._is_in_doubt = True
             self._waiting = waiting | self._waiting
             self._work.set()
             return RETRY_SECONDS
+        self._is_in_doubt = False
+        for turn_id, reply in growing.items():
+            if turn_id in held:
+                reply.mark_durable(ends[turn_id])
+            else:  # deleted, or recovered by another process: what we hear is nobody's any more
+                reply.abandon()
         return self._interval_seconds
 
-    async def _write(self, pieces: dict[LiveReply, Checkpoint]) -> None:
-        """All in one transaction; if the store refuses it (a turn was deleted meanwhile), each in its own."""
-        try:
-            await self._database.write(lambda tx: self._repo.insert_checkpoints(tx, list(pieces.values())))
-        except ConstraintViolation:
-            if len(pieces) == 1:
-                _log.warning("checkpoint.refused", turn_ids=[reply.turn_id for reply in pieces])
-                return
-            for reply, piece in pieces.items():
-                await self._write({reply: piece})
-            return
-        for reply, piece in pieces.items():
-            reply.mark_durable(piece.start_offset + len(piece.text))
+    def _write(self, tx: Tx, growing: dict[TurnId, LiveReply], ends: dict[TurnId, int]) -> Set[TurnId]:
+        """Two statements for all turns; returns those that are still ours."""
+        held = self._repo.hold(tx, list(growing), holder=self._holder)
+        pieces = [self._piece(tx, growing[turn_id], ends[turn_id]) for turn_id in held]
+        if kept := [piece for piece in pieces if piece.text]:
+            self._repo.insert_checkpoints(tx, kept)
+        return held
+
+    def _piece(self, tx: Tx, reply: LiveReply, end: int) -> Checkpoint:
+        start = reply.durable_length
+        if self._is_in_doubt:  # the last commit may have happened although it was reported as failed
+            start = max(start, self._repo.checkpointed_length(tx, reply.turn_id, attempt=reply.attempt))
+        text = reply.text(start, end)
+        return Checkpoint(turn_id=reply.turn_id, attempt=reply.attempt, start_offset=start, text=text)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
 
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.kernel.ids import ConversationId, TurnId
@@ -18,6 +18,15 @@ _checkpoints = ReplyCheckpointModel.__table__
 _INSERT_TURN = insert(_turns)
 _INSERT_CHECKPOINTS = insert(_checkpoints)
 _DELETE_CHECKPOINTS = delete(_checkpoints).where(_checkpoints.c.turn_id == bindparam("turn"))
+_HOLD = (
+    select(_turns.c.id)
+    .where(
+        _turns.c.id.in_(bindparam("turn_ids", expanding=True)),
+        _turns.c.state == TurnState.RUNNING.value,
+        _turns.c.lease_owner == bindparam("holder"),
+    )
+    .with_for_update(read=True)
+)
 _FINISH = (
     update(_turns)
     .where(
@@ -152,6 +161,11 @@ class TurnRepo:
             )
         return [_turn(row) for row in rows]
 
+    def hold(self, tx: Tx, turn_ids: Sequence[TurnId], *, holder: str) -> frozenset[TurnId]:
+        """Which of these are running and the holder's; nobody can claim or end those before `tx` ends."""
+        rows = tx.scalars(_HOLD, {"turn_ids": turn_ids, "holder": holder})
+        return frozenset(rows)
+
     def insert_checkpoints(self, tx: Tx, checkpoints: Sequence[Checkpoint]) -> None:
         """Write pieces of running replies, of any number of turns, in one statement."""
         tx.execute(
@@ -170,6 +184,14 @@ class TurnRepo:
             .order_by(_checkpoints.c.start_offset)
         )
         return "".join(tx.scalars(query))
+
+    def checkpointed_length(self, tx: Tx, turn_id: TurnId, *, attempt: int) -> int:
+        """How many code points of a reply are durable."""
+        query = select(func.coalesce(func.max(_checkpoints.c.start_offset + func.length(_checkpoints.c.text)), 0))
+        length: int = tx.execute(
+            query.where(_checkpoints.c.turn_id == turn_id, _checkpoints.c.attempt == attempt)
+        ).scalar_one()
+        return length
 
     def delete_checkpoints(self, tx: Tx, turn_id: TurnId) -> None:
         """The reply is a message now: its pieces are not needed any more."""

@@ -16,11 +16,11 @@ from conversation_engine.turns.types import NewTurn, Turn, TurnDetail
 router = APIRouter(prefix="/conversations/{conversation_id}", tags=["turns"])
 
 
-def _conversation_id(conversation_id: str) -> ConversationId:
+async def _conversation_id(conversation_id: str) -> ConversationId:
     return ConversationId(parse_id(conversation_id))
 
 
-def _turn_id(turn_id: str) -> TurnId:
+async def _turn_id(turn_id: str) -> TurnId:
     return TurnId(parse_id(turn_id))
 
 

@@ -68,7 +68,7 @@ class TurnService:
         self._settings = settings
         self._holder = new_id()
         self._repo = TurnRepo()
-        self._reply_log = ReplyLog(database, interval_seconds=settings.checkpoint_interval_seconds)
+        self._reply_log = ReplyLog(database, holder=self._holder, interval_seconds=settings.checkpoint_interval_seconds)
         self._admit = AdmitStep(database, conversations=conversations, llm=llm, clock=clock)
         self._assemble = AssembleStep(database, conversations=conversations, llm=llm)
         record = RecordStep(database, conversations=conversations, llm=llm, clock=clock)

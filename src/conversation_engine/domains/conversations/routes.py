@@ -31,7 +31,7 @@ from conversation_engine.kernel.ids import ConversationId, MessageId, parse_id
 router = APIRouter(prefix="/conversations", tags=["conversations"])
 
 
-def _conversation_id(conversation_id: str) -> ConversationId:
+async def _conversation_id(conversation_id: str) -> ConversationId:
     return ConversationId(parse_id(conversation_id))
 
 

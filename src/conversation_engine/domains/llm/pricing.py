@@ -2,27 +2,39 @@
 
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from conversation_engine.domains.llm.types import ModelCard, TokenUsage
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, Provider
 
 
 def cost_of(card: ModelCard, usage: TokenUsage, *, at: datetime) -> Decimal | None:
     """US dollars at the prices of that day; `None`, never 0, when nobody knows the model's price."""
     if card.is_free:
         return Decimal(0)
-    from genai_prices import Usage, calc_price  # 60 ms to import: only once there is something to price
+    from genai_prices import Usage  # 60 ms to import: only once there is something to price
+
+    known = _find(card.provider, card.provider_model)
+    if known is None:
+        return None
+    provider, model = known
+    used = Usage(
+        input_tokens=usage.input_tokens,
+        cache_read_tokens=usage.cached_tokens,
+        output_tokens=usage.output_tokens,
+    )
+    return model.calc_price(used, provider, genai_request_timestamp=at).total_price
+
+
+@lru_cache(maxsize=256)
+def _find(provider: str, model: str) -> "tuple[Provider, ModelInfo] | None":
+    """The table's entry; the search goes through every model's rules, 0.3 ms a call."""
+    from genai_prices.data_snapshot import get_snapshot
 
     try:
-        price = calc_price(
-            Usage(
-                input_tokens=usage.input_tokens,
-                cache_read_tokens=usage.cached_tokens,
-                output_tokens=usage.output_tokens,
-            ),
-            model_ref=card.provider_model,
-            provider_id=card.provider,
-            genai_request_timestamp=at,
-        )
+        return get_snapshot().find_provider_model(model, None, provider, None)
     except LookupError:
         return None
-    return price.total_price

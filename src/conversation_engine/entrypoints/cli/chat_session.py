@@ -106,8 +106,8 @@ class ChatSession:
 
         The first words name a new conversation. Raises what `turns.submit` raises; nothing was said then.
         """
-        conversation_id = self.conversation_id or (await self.begin(shortened(text, TITLE_CHARACTERS))).id
         self._is_stop_wanted = False
+        conversation_id = self.conversation_id or (await self.begin(shortened(text, TITLE_CHARACTERS))).id
         with self._screen.reply(self._waiting()) as reply:
             new = NewTurn(conversation_id=conversation_id, owner_id=self._user, content=text, model=self._model)
             self._running = await self._engine.turns.submit(new)

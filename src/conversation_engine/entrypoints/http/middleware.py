@@ -1,7 +1,10 @@
 """What happens to every request before a route sees it. Plain ASGI: it is on the path of every streamed chunk."""
 
+import asyncio
+import contextlib
 import ipaddress
 import re
+from typing import Final
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,6 +15,8 @@ from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.web.problems import problem, problem_of
 from conversation_engine.kernel.errors import InternalError
 
+LINGER_SECONDS: Final = 2.0
+"""How long a client that was refused may go on sending before it is cut off (nginx: `lingering_timeout`, 5 s)."""
 _GOOD_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _log = get_logger(__name__)
 
@@ -141,7 +146,17 @@ class BodyLimit:
             facts={"limit_bytes": self._limit_bytes},
             headers={"connection": "close"},
         )
-        await response(scope, receive, send)
+
+        async def send_unended(message: Message) -> None:
+            await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
+
+        await response(scope, receive, send_unended)
+        # Closing while the body is still coming would reset the connection, and the client would never read the answer.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while (await receive()).get("more_body"):
+                    pass
+        await send({"type": "http.response.body", "body": b""})
 
 
 def _replay(messages: list[Message], receive: Receive) -> Receive:

@@ -13,7 +13,11 @@ S = TypeVar("S")
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A token, as `convo token` prints it.")
 
 
-def _caller(
+# Dependencies are `async def` although they await nothing: FastAPI runs plain functions on a thread, and three hops a
+# request cost more than the request.
+
+
+async def _caller(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Principal:
     authenticate: Callable[[str | None], Principal] = request.app.state.authenticate
@@ -30,7 +34,7 @@ Caller = Annotated[Principal, Depends(_caller)]
 def service_of(kind: type[S]) -> Any:
     """A dependency that hands a route the application's instance of `kind`."""
 
-    def find(request: Request) -> S:
+    async def find(request: Request) -> S:
         return cast(S, request.app.state.services[kind])
 
     return Depends(find)

@@ -52,10 +52,9 @@ def frame(*, event: str, data: bytes, event_id: int | None = None) -> bytes:
 
 
 class EventStreamResponse(Response):
-    """Sends frames as they come, until they end or the client is gone.
+    """Sends frames as they come, until they end or the client is gone; then nothing of it stays behind.
 
-    A client that leaves is noticed at the next frame, a heartbeat at the latest. When the frames break off, the last
-    event is `error` with a problem document: the status is long sent.
+    When the frames break off, the last event is `error` with a problem document: the status is long sent.
     """
 
     media_type = MEDIA_TYPE
@@ -67,19 +66,24 @@ class EventStreamResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        gone = asyncio.ensure_future(_wait_until_gone(receive))
+        sending = asyncio.create_task(self._send_frames(send), name="event-stream")
+        try:
+            # ASGI says that this comes when the client is gone, and when everything is sent.
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            sending.cancel()
+            await asyncio.wait([sending])
+
+    async def _send_frames(self, send: Send) -> None:
         try:
             async with aclosing(self._frames) as frames:
                 async for data in frames:
-                    if gone.done():
-                        return
                     await send({"type": "http.response.body", "body": data, "more_body": True})
         except Exception as error:  # noqa: BLE001 - the client must hear of it, whatever it is
             await send({"type": "http.response.body", "body": _failure(error)})
         else:
             await send({"type": "http.response.body", "body": b""})
-        finally:
-            gone.cancel()
 
 
 def _failure(error: Exception) -> bytes:
@@ -87,8 +91,3 @@ def _failure(error: Exception) -> bytes:
         _log.error("stream.broken", exc_info=error)
         error = InternalError()
     return frame(event="error", data=document_of(error))
-
-
-async def _wait_until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

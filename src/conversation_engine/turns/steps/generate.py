@@ -7,6 +7,7 @@ from conversation_engine.domains.llm.service import LlmService, ModelCall
 from conversation_engine.domains.llm.types import LLMMessage
 from conversation_engine.turns.reply_log import ReplyLog
 from conversation_engine.turns.run import TurnRun
+from conversation_engine.turns.types import TurnState
 
 
 class GenerateStep:
@@ -23,6 +24,9 @@ class GenerateStep:
         live, reply_log = run.live, self._reply_log
 
         def hear(text: str) -> None:
+            if live.is_abandoned:
+                run.stop(TurnState.INTERRUPTED)
+                return
             live.append(text)
             reply_log.note(live)
 
