@@ -68,7 +68,7 @@ class TestUtcDateTime:
         assert stored.tzinfo is UTC
 
     async def test_a_time_without_a_zone_is_refused(self, database: Database) -> None:
-        with pytest.raises(Exception, match="timezone|naive|zone"):
+        with pytest.raises(Exception, match=r"zone"):
             await round_trip(database, at=datetime(2026, 1, 1))  # noqa: DTZ001 - the point
 
     async def test_instants_compare_in_order_of_time(self, database: Database) -> None:

@@ -18,7 +18,7 @@ class TestPicodollars:
 
     @given(whole)
     def test_dollars_carry_no_trailing_zeros_and_no_positive_exponent(self, picodollars: int) -> None:
-        sign, digits, exponent = from_picodollars(picodollars).as_tuple()
+        _sign, digits, exponent = from_picodollars(picodollars).as_tuple()
         assert isinstance(exponent, int)
         assert -12 <= exponent <= 0
         assert exponent == 0 or digits[-1] != 0

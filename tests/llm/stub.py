@@ -48,7 +48,7 @@ async def running_stub() -> AsyncIterator[StubService]:
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    stub.base_url = "http://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+    stub.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield stub
     finally:

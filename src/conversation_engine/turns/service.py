@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -81,8 +82,10 @@ class TurnService:
         )
         self._runs: dict[TurnId, TurnRun] = {}
         self._tasks: dict[TurnId, asyncio.Task[None]] = {}
+        self._entering: set[asyncio.Task[Turn]] = set()
         self._chores: list[asyncio.Task[None]] = []
         self._is_stopping = False
+        self._is_grace_over = False
 
     async def start(self) -> None:
         """Begin to take turns, keep their leases alive and recover those of dead processes."""
@@ -106,8 +109,10 @@ class TurnService:
     async def aclose(self) -> None:
         """`begin_stop`, and wait until every turn has ended."""
         self.begin_stop()
-        if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=self._settings.grace_seconds + RECORDING_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.grace_seconds + RECORDING_SECONDS):
+                while unfinished := [*self._entering, *self._tasks.values()]:
+                    await asyncio.wait(unfinished)
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
@@ -121,7 +126,10 @@ class TurnService:
         if self._is_stopping:
             raise ShuttingDownError
         # Shielded: a caller that is cancelled in between must not leave an admitted turn that nobody runs.
-        return await asyncio.shield(asyncio.ensure_future(self._begin(new)))
+        entering = asyncio.create_task(self._begin(new), name="turn-admission")
+        self._entering.add(entering)
+        entering.add_done_callback(self._entering.discard)
+        return await asyncio.shield(entering)
 
     async def get(self, conversation_id: ConversationId, turn_id: TurnId, *, owner_id: UserId) -> TurnDetail:
         """A turn with its reply and its model calls. Raises TurnNotFoundError. Four statements."""
@@ -199,6 +207,8 @@ class TurnService:
         task = asyncio.create_task(self._pipeline(run, holder=self._holder), name=f"turn-{turn_id}")
         self._tasks[turn_id] = task
         task.add_done_callback(lambda _: self._forget(turn_id))
+        if self._is_grace_over:
+            run.stop(TurnState.INTERRUPTED)
         return run.turn
 
     def _forget(self, turn_id: TurnId) -> None:
@@ -206,6 +216,7 @@ class TurnService:
         self._runs.pop(turn_id, None)
 
     def _interrupt_runs(self) -> None:
+        self._is_grace_over = True
         for run in self._runs.values():
             run.stop(TurnState.INTERRUPTED)
 

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Final
 
 from conversation_engine.domains.llm.catalog import ModelCatalog
 from conversation_engine.domains.llm.errors import ModelError, ModelTimeoutError
+from conversation_engine.domains.llm.plausible import plausible
 from conversation_engine.domains.llm.pricing import cost_of
 from conversation_engine.domains.llm.repo import LlmRequestRepo
 from conversation_engine.domains.llm.settings import LlmSettings
@@ -28,7 +30,10 @@ from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import EngineError, InternalError
 from conversation_engine.kernel.ids import ConversationId, LlmRequestId, TurnId, UserId
+from conversation_engine.kernel.text import storable
 
+CAUSE_LIMIT: Final = 2000
+"""Code points of what a service said of a failure."""
 _log = get_logger(__name__)
 
 
@@ -92,7 +97,7 @@ class LlmService:
         finished: ReplyFinished | None = None
         status = AttemptStatus.COMPLETED
         try:
-            finished = await self._consume(call, progress, on_text)
+            finished = plausible(await self._consume(call, progress, on_text))
         except asyncio.CancelledError:
             status = AttemptStatus.CANCELLED
         except ModelError as failure:
@@ -121,7 +126,7 @@ class LlmService:
                 cost=None if usage is None else cost_of(call.card, usage, at=created_at),
                 finish_reason=finished.finish_reason if finished else None,
                 error_code=error.code if error else None,
-                error_cause=error.cause[:2000] if isinstance(error, ModelError) else None,
+                error_cause=storable(error.cause[:CAUSE_LIMIT]) if isinstance(error, ModelError) else None,
                 created_at=created_at,
             ),
         )

@@ -1,13 +1,16 @@
 """tx₁: the question and its turn, committed before any model is called."""
 
+import math
 from dataclasses import replace
 
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import Conversation, MessageRole, NewMessage
 from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.clock import Clock
+from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import MessageId, TurnId
 from conversation_engine.kernel.text import checked_text
 from conversation_engine.turns.errors import TurnInProgressError
@@ -48,8 +51,7 @@ class AdmitStep:
 
     def _checked(self, new: NewTurn) -> NewTurn:
         prompt = new.system_prompt
-        for stop in new.sampling.stop:
-            checked_text(stop, name="stop sequence", limit_characters=STOP_LIMIT_CHARACTERS, blank_allowed=True)
+        _check_sampling(new.sampling)
         return replace(
             new,
             system_prompt=None if prompt is None else self._conversations.checked_prompt(prompt),
@@ -103,3 +105,11 @@ class AdmitStep:
         if new.system_prompt is None:
             return conversation
         return replace(conversation, system_prompt=new.system_prompt)
+
+
+def _check_sampling(sampling: Sampling) -> None:
+    for name, value in (("temperature", sampling.temperature), ("top_p", sampling.top_p)):
+        if value is not None and not math.isfinite(value):
+            raise InvalidInputError(f"The {name} is not a finite number. Send one such as 0.7.", field=name)
+    for stop in sampling.stop:
+        checked_text(stop, name="stop sequence", limit_characters=STOP_LIMIT_CHARACTERS, blank_allowed=True)
