@@ -113,7 +113,12 @@ async def _log(speaker: Talker, pause_seconds: float, sizes: Sizes) -> float:
     for _ in range(sizes.replies + 1):
         new = NewTurn(conversation_id=await speaker.new_conversation(), owner_id=OWNER, content="?", model="local")
         runs.append(await admit(new, lease=lease))
-    log = ReplyLog(engine.database, interval_seconds=settings.checkpoint_interval_seconds)
+    log = ReplyLog(
+        engine.database,
+        holder=lease.holder,
+        interval_seconds=settings.checkpoint_interval_seconds,
+        on_lost=lambda turn_id: None,
+    )
     log.start()
 
     async def reply() -> None:

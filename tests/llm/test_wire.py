@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from conversation_engine.domains.llm.errors import (
-    AuthenticationError,
+    BadModelRequestError,
     MalformedStreamError,
     ModelError,
     ModelTimeoutError,
@@ -22,7 +22,7 @@ EXPECTED: dict[str, type[ModelError]] = {
     "HTTPError": StreamCutError,
     "HTTPStatusError": StreamCutError,
     "InvalidURL": ModelUnreachableError,
-    "LocalProtocolError": AuthenticationError,
+    "LocalProtocolError": BadModelRequestError,
     "NetworkError": StreamCutError,
     "PoolTimeout": ModelTimeoutError,
     "ProtocolError": StreamCutError,

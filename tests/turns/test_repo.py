@@ -34,7 +34,7 @@ def counted() -> Iterator[dict[str, int]]:
 
     def on_execute(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         words = statement.split()
-        if words[0] == "BEGIN" or ("reply_checkpoints" in statement and words[0] != "DELETE"):
+        if words[0] == "BEGIN" or _is_of_a_checkpoint(words[0], statement):
             return
         table = words[words.index("FROM") + 1] if words[0] == "SELECT" else words[1 if words[0] == "UPDATE" else 2]
         verb = {"INSERT": "INSERT INTO", "DELETE": "DELETE FROM"}.get(words[0], words[0])
@@ -46,6 +46,12 @@ def counted() -> Iterator[dict[str, int]]:
         yield seen
     finally:
         event.remove(Engine, "before_cursor_execute", on_execute)
+
+
+def _is_of_a_checkpoint(verb: str, statement: str) -> bool:
+    if verb == "SELECT":
+        return "lease_owner" in statement
+    return "reply_checkpoints" in statement and verb != "DELETE"
 
 
 async def lengthen(engine: ConversationEngine, conversation_id: ConversationId, messages: int) -> None:

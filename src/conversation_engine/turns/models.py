@@ -20,6 +20,7 @@ class TurnModel(Base):
     state: Mapped[str] = mapped_column(String(20))
     attempt: Mapped[int] = mapped_column(Integer)
     model: Mapped[str] = mapped_column(String(255))
+    system_prompt: Mapped[str | None] = mapped_column(Text)
     parameters: Mapped[dict[str, Any]] = mapped_column(JsonType)
     reply_metadata: Mapped[dict[str, Any]] = mapped_column(JsonType)
     user_message_id: Mapped[str | None] = mapped_column(IdType)

@@ -52,7 +52,6 @@ class TurnRecovery:
                     attempts=(),
                     error=INTERRUPTED,
                     manifest=None,
-                    reply_metadata={},
                     holder=holder,
                 ),
             )

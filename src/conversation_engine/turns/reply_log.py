@@ -7,7 +7,7 @@ commit. A turn's first words do not wait for the interval.
 
 import asyncio
 import contextlib
-from collections.abc import Set
+from collections.abc import Callable, Set
 
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.observability.logs import get_logger
@@ -22,10 +22,14 @@ _log = get_logger(__name__)
 class ReplyLog:
     """The write-ahead log of replies. `start` before use, `aclose` after."""
 
-    def __init__(self, database: Database, *, holder: str, interval_seconds: float) -> None:
+    def __init__(
+        self, database: Database, *, holder: str, interval_seconds: float, on_lost: Callable[[TurnId], None]
+    ) -> None:
+        """`on_lost` is told of a turn that is no longer `holder`'s: deleted, or recovered by another process."""
         self._database = database
         self._holder = holder
         self._interval_seconds = interval_seconds
+        self._on_lost = on_lost
         self._repo = TurnRepo()
         self._is_in_doubt = False
         self._waiting: dict[TurnId, LiveReply] = {}
@@ -94,8 +98,8 @@ class ReplyLog:
         for turn_id, reply in growing.items():
             if turn_id in held:
                 reply.mark_durable(ends[turn_id])
-            else:  # deleted, or recovered by another process: what we hear is nobody's any more
-                reply.abandon()
+            else:
+                self._on_lost(turn_id)
         return self._interval_seconds
 
     def _write(self, tx: Tx, growing: dict[TurnId, LiveReply], ends: dict[TurnId, int]) -> Set[TurnId]:

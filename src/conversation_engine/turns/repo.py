@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
 
+from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.kernel.ids import ConversationId, TurnId
 from conversation_engine.turns.models import ReplyCheckpointModel, TurnModel
@@ -68,9 +69,7 @@ class Checkpoint:
 class TurnRepo:
     """Rows of `turns` and `reply_checkpoints`."""
 
-    def insert(
-        self, tx: Tx, turn: Turn, *, lease: Lease, parameters: dict[str, Any], reply_metadata: dict[str, Any]
-    ) -> None:
+    def insert(self, tx: Tx, turn: Turn, *, lease: Lease) -> None:
         """Write a running turn. Raises ConstraintViolation when its conversation has one already."""
         tx.execute(
             _INSERT_TURN,
@@ -81,8 +80,9 @@ class TurnRepo:
                 "state": turn.state.value,
                 "attempt": turn.attempt,
                 "model": turn.model,
-                "parameters": parameters,
-                "reply_metadata": reply_metadata,
+                "system_prompt": turn.system_prompt,
+                "parameters": turn.sampling.as_json(),
+                "reply_metadata": turn.reply_metadata,
                 "user_message_id": turn.user_message_id,
                 "reply_message_id": turn.reply_message_id,
                 "lease_owner": lease.holder,
@@ -206,6 +206,9 @@ def _turn(row: Row[Any]) -> Turn:
         state=TurnState(row.state),
         attempt=row.attempt,
         model=row.model,
+        system_prompt=row.system_prompt,
+        sampling=Sampling.from_json(row.parameters),
+        reply_metadata=row.reply_metadata,
         user_message_id=row.user_message_id,
         reply_message_id=row.reply_message_id,
         error=None if row.error_code is None else TurnError(code=row.error_code, detail=row.error_detail),

@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import dataclass, field
 
 from conversation_engine.domains.context.types import Window
-from conversation_engine.domains.conversations.types import Conversation, JsonObject
+from conversation_engine.domains.conversations.types import Conversation
 from conversation_engine.domains.llm.service import Answer
-from conversation_engine.domains.llm.types import ModelCard, Sampling
+from conversation_engine.domains.llm.types import ModelCard
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.types import Turn, TurnState
@@ -19,8 +19,6 @@ class TurnRun:
     turn: Turn
     conversation: Conversation
     card: ModelCard
-    sampling: Sampling
-    reply_metadata: JsonObject
     live: LiveReply
     window: Window | None = None
     answers: list[Answer] = field(default_factory=list)

@@ -69,7 +69,12 @@ class TurnService:
         self._settings = settings
         self._holder = new_id()
         self._repo = TurnRepo()
-        self._reply_log = ReplyLog(database, holder=self._holder, interval_seconds=settings.checkpoint_interval_seconds)
+        self._reply_log = ReplyLog(
+            database,
+            holder=self._holder,
+            interval_seconds=settings.checkpoint_interval_seconds,
+            on_lost=self._lose,
+        )
         self._admit = AdmitStep(database, conversations=conversations, llm=llm, clock=clock)
         self._assemble = AssembleStep(database, conversations=conversations, llm=llm)
         record = RecordStep(database, conversations=conversations, llm=llm, clock=clock)
@@ -210,6 +215,12 @@ class TurnService:
         if self._is_grace_over:
             run.stop(TurnState.INTERRUPTED)
         return run.turn
+
+    def _lose(self, turn_id: TurnId) -> None:
+        """Somebody else ends this turn, or it is deleted: stop paying for words that nobody will read."""
+        if run := self._runs.get(turn_id):
+            run.live.abandon()
+            run.stop(TurnState.INTERRUPTED)
 
     def _forget(self, turn_id: TurnId) -> None:
         self._tasks.pop(turn_id, None)

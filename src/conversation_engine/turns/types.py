@@ -58,6 +58,10 @@ class Turn:
     state: TurnState
     attempt: int
     model: str
+    system_prompt: str | None
+    """As in `NewTurn`."""
+    sampling: Sampling
+    reply_metadata: Mapping[str, Any]
     user_message_id: MessageId | None
     reply_message_id: MessageId
     """The reply's id, given out at once; the message exists as soon as the turn has ended with text."""

@@ -1,6 +1,6 @@
 """The words of model calls."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -38,6 +38,11 @@ class Sampling:
             "seed": self.seed,
         }
         return {name: value for name, value in chosen.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, chosen: Mapping[str, Any]) -> "Sampling":
+        """What `as_json` gave."""
+        return cls(**{**chosen, "stop": tuple(chosen.get("stop", ()))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,7 @@ async def event_stream(
 
     Raises a ModelError for every fault of the transport and every status but 200. Leaving closes the socket.
     """
+    _check_headers(headers)
     with _Translated():
         async with client.stream(
             "POST",
@@ -81,6 +82,13 @@ async def event_stream(
             if response.status_code != httpx2.codes.OK:
                 raise await _refusal(response)
             yield _payloads(response.aiter_raw())
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """A key that no header can carry is refused here: the transport's own complaint would quote it."""
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise AuthenticationError(f"the header {name} holds characters that no header can carry")
 
 
 async def drain(batches: AsyncIterator[list[bytes]]) -> None:
@@ -181,7 +189,9 @@ def translate(error: Exception) -> ModelError:
             return ModelTimeoutError("between_tokens", cause)
         case httpx2.ConnectError() | httpx2.ProxyError() | httpx2.UnsupportedProtocol() | httpx2.InvalidURL():
             return ModelUnreachableError(cause)
-        case httpx2.DecodingError() | httpx2.LocalProtocolError():
+        case httpx2.DecodingError():
             return MalformedStreamError(cause)
+        case httpx2.LocalProtocolError():
+            return BadModelRequestError(cause)
         case _:
             return StreamCutError(cause)

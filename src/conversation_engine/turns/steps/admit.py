@@ -80,22 +80,18 @@ class AdmitStep:
             state=TurnState.RUNNING,
             attempt=1,
             model=card.name,
+            system_prompt=new.system_prompt,
+            sampling=new.sampling,
+            reply_metadata=new.reply_metadata,
             user_message_id=message.id if message else None,
             reply_message_id=MessageId(new_id()),
             error=None,
             created_at=self._clock.now(),
             finished_at=None,
         )
-        reply_metadata = dict(new.reply_metadata)
-        self._repo.insert(tx, turn, lease=lease, parameters=new.sampling.as_json(), reply_metadata=reply_metadata)
-        return TurnRun(
-            turn=turn,
-            conversation=conversation,
-            card=card,
-            sampling=new.sampling,
-            reply_metadata=reply_metadata,
-            live=LiveReply(turn.id, attempt=turn.attempt),
-        )
+        self._repo.insert(tx, turn, lease=lease)
+        live = LiveReply(turn.id, attempt=turn.attempt)
+        return TurnRun(turn=turn, conversation=conversation, card=card, live=live)
 
     def _say(self, tx: Tx, new: NewTurn, message: NewMessage | None) -> Conversation:
         if message is None:

@@ -7,7 +7,6 @@ from conversation_engine.domains.llm.service import LlmService, ModelCall
 from conversation_engine.domains.llm.types import LLMMessage
 from conversation_engine.turns.reply_log import ReplyLog
 from conversation_engine.turns.run import TurnRun
-from conversation_engine.turns.types import TurnState
 
 
 class GenerateStep:
@@ -24,9 +23,6 @@ class GenerateStep:
         live, reply_log = run.live, self._reply_log
 
         def hear(text: str) -> None:
-            if live.is_abandoned:
-                run.stop(TurnState.INTERRUPTED)
-                return
             live.append(text)
             reply_log.note(live)
 
@@ -43,7 +39,7 @@ class GenerateStep:
         if window is None:
             raise AssertionError("a window is assembled before the model is called")
         room = run.card.context_tokens - window.input_tokens
-        limit = min(self._llm.reply_limit_tokens(run.card, run.sampling), room)
+        limit = min(self._llm.reply_limit_tokens(run.card, run.turn.sampling), room)
         return ModelCall(
             conversation_id=run.turn.conversation_id,
             owner_id=run.turn.owner_id,
@@ -51,6 +47,6 @@ class GenerateStep:
             attempt=run.turn.attempt,
             card=run.card,
             messages=[LLMMessage(role=message.role, content=message.text) for message in window.messages],
-            sampling=replace(run.sampling, reply_limit_tokens=limit),
+            sampling=replace(run.turn.sampling, reply_limit_tokens=limit),
             input_tokens=window.input_tokens,
         )

@@ -34,7 +34,6 @@ class Ending:
     """The model calls to put on record."""
     error: TurnError | None
     manifest: dict[str, Any] | None
-    reply_metadata: dict[str, Any]
     holder: str
     """Who holds the lease: nobody else may end the turn."""
 
@@ -103,5 +102,5 @@ def _message(ending: Ending) -> NewMessage:
         turn_id=ending.turn.id,
         parent_id=ending.turn.user_message_id,
         llm_request_id=last.id if last else None,
-        metadata={**ending.reply_metadata, **origin},
+        metadata={**ending.turn.reply_metadata, **origin},
     )

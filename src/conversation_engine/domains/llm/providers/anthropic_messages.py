@@ -7,22 +7,20 @@ import httpx2
 
 from conversation_engine.domains.llm.errors import (
     ErrorInStreamError,
-    MalformedStreamError,
     ModelError,
     OverloadedError,
     RateLimitedError,
     StreamCutError,
 )
+from conversation_engine.domains.llm.providers.streamed_reply import StreamedReply, count, stream_reply, text_of
 from conversation_engine.domains.llm.types import (
     LLMMessage,
     ModelEvent,
     ModelRequest,
     ReplyFinished,
-    TextDelta,
     TokenUsage,
 )
-from conversation_engine.domains.llm.wire import drain, event_stream, parse
-from conversation_engine.kernel.text import storable
+from conversation_engine.domains.llm.wire import parse
 
 API_VERSION = "2023-06-01"
 DEFAULT_REPLY_LIMIT_TOKENS = 1024
@@ -54,16 +52,8 @@ class AnthropicProvider:
     def name(self) -> str:
         return "anthropic"
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        reply = _Reply()
-        async with event_stream(self._client, self._url, headers=self._headers, body=_body(request)) as batches:
-            async for payloads in batches:
-                if text := reply.read(payloads):
-                    yield TextDelta(text=storable(text))
-                if reply.is_done:
-                    await drain(batches)
-                    break
-        yield reply.finished()
+    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        return stream_reply(self._client, self._url, headers=self._headers, body=_body(request), reply=_Reply())
 
     async def warm_up(self) -> None:
         return None
@@ -105,29 +95,15 @@ def alternating(messages: Sequence[LLMMessage]) -> list[dict[str, str]]:
     return merged
 
 
-class _Reply:
-    """What has been read of one stream."""
-
+class _Reply(StreamedReply):
     def __init__(self) -> None:
-        self.is_done = False
+        super().__init__()
         self._finish_reason: str | None = None
         self._input_tokens: int | None = None
         self._cached_tokens = 0
         self._output_tokens = 0
 
-    def read(self, payloads: list[bytes]) -> str:
-        """The text in payloads that arrived together."""
-        pieces = []
-        for payload in payloads:
-            try:
-                if piece := self._read_one(parse(payload)):
-                    pieces.append(piece)
-            except (KeyError, TypeError, AttributeError) as error:
-                raise MalformedStreamError(f"unexpected event: {payload[:200]!r}") from error
-        return "".join(pieces)
-
     def finished(self) -> ReplyFinished:
-        """The end of the reply. Raises StreamCutError when the stream stopped before it."""
         if not self.is_done or self._finish_reason is None:
             raise StreamCutError("the stream ended without message_stop")
         return ReplyFinished(finish_reason=self._finish_reason, usage=self._usage())
@@ -141,16 +117,15 @@ class _Reply:
             output_tokens=self._output_tokens,
         )
 
-    def _read_one(self, event: dict[str, Any]) -> str | None:
+    def _read_one(self, payload: bytes) -> str | None:
+        event = parse(payload)
         match event["type"]:
             case "content_block_delta" if event["delta"]["type"] == "text_delta":
-                return str(event["delta"]["text"])
+                return text_of(event["delta"]["text"])
             case "message_start":
                 self._read_usage(event["message"].get("usage") or {})
             case "message_delta":
-                reason = event["delta"].get("stop_reason")
-                self._finish_reason = _FINISH_REASONS.get(reason, reason)
-                self._output_tokens = (event.get("usage") or {}).get("output_tokens", self._output_tokens)
+                self._read_end(event)
             case "message_stop":
                 self.is_done = True
             case "error":
@@ -158,9 +133,15 @@ class _Reply:
                 raise _REPORTED.get(reported.get("type"), ErrorInStreamError)(str(reported)[:2000])
         return None
 
+    def _read_end(self, event: dict[str, Any]) -> None:
+        if reason := event["delta"].get("stop_reason"):
+            self._finish_reason = _FINISH_REASONS.get(reason, text_of(reason))
+        if "output_tokens" in (usage := event.get("usage") or {}):
+            self._output_tokens = count(usage["output_tokens"])
+
     def _read_usage(self, usage: dict[str, Any]) -> None:
         """Anthropic's `input_tokens` leave the cached ones out; ours include them."""
-        self._cached_tokens = int(usage.get("cache_read_input_tokens") or 0)
-        written = int(usage.get("cache_creation_input_tokens") or 0)
-        self._input_tokens = int(usage.get("input_tokens") or 0) + self._cached_tokens + written
-        self._output_tokens = int(usage.get("output_tokens") or 0)
+        self._cached_tokens = count(usage.get("cache_read_input_tokens"))
+        written = count(usage.get("cache_creation_input_tokens"))
+        self._input_tokens = count(usage.get("input_tokens")) + self._cached_tokens + written
+        self._output_tokens = count(usage.get("output_tokens"))

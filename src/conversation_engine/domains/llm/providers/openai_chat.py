@@ -1,20 +1,19 @@
 """The OpenAI chat-completions dialect, at any base URL (OpenAI, vLLM, Ollama, llama.cpp, routers, clouds)."""
 
 from collections.abc import AsyncGenerator
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx2
 
-from conversation_engine.domains.llm.errors import ErrorInStreamError, MalformedStreamError, StreamCutError
+from conversation_engine.domains.llm.errors import ErrorInStreamError, StreamCutError
+from conversation_engine.domains.llm.providers.streamed_reply import StreamedReply, count, stream_reply, text_of
 from conversation_engine.domains.llm.types import (
     ModelEvent,
     ModelRequest,
     ReplyFinished,
-    TextDelta,
     TokenUsage,
 )
-from conversation_engine.domains.llm.wire import drain, event_stream, parse
-from conversation_engine.kernel.text import storable
+from conversation_engine.domains.llm.wire import parse
 
 DONE = b"[DONE]"
 
@@ -34,16 +33,9 @@ class OpenAIChatProvider:
     def name(self) -> str:
         return self._name
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        reply = _Reply()
-        async with event_stream(self._client, self._url, headers=self._headers, body=self._body(request)) as batches:
-            async for payloads in batches:
-                if text := reply.read(payloads):
-                    yield TextDelta(text=storable(text))
-                if reply.is_done:
-                    await drain(batches)
-                    break
-        yield reply.finished()
+    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        body = self._body(request)
+        return stream_reply(self._client, self._url, headers=self._headers, body=body, reply=_Reply())
 
     async def warm_up(self) -> None:
         return None
@@ -69,37 +61,24 @@ class OpenAIChatProvider:
         }
 
 
-class _Reply:
-    """What has been read of one stream."""
-
+class _Reply(StreamedReply):
     def __init__(self) -> None:
-        self.is_done = False
+        super().__init__()
         self._finish_reason: str | None = None
         self._usage: TokenUsage | None = None
 
-    def read(self, payloads: list[bytes]) -> str:
-        """The text in payloads that arrived together."""
-        pieces = []
-        for payload in payloads:
-            if payload == DONE:
-                self.is_done = True
-                break
-            try:
-                if piece := self._read_one(parse(payload)):
-                    pieces.append(piece)
-            except (KeyError, TypeError, AttributeError, IndexError) as error:
-                raise MalformedStreamError(f"unexpected chunk: {payload[:200]!r}") from error
-        return "".join(pieces)
-
     def finished(self) -> ReplyFinished:
-        """The end of the reply. Raises StreamCutError when the stream stopped before it."""
         if self._finish_reason is None:
             raise StreamCutError("the stream ended without a finish_reason")
         return ReplyFinished(finish_reason=self._finish_reason, usage=self._usage)
 
-    def _read_one(self, chunk: dict[str, Any]) -> str | None:
-        if chunk.get("error"):
-            _raise_reported(chunk["error"])
+    def _read_one(self, payload: bytes) -> str | None:
+        if payload == DONE:
+            self.is_done = True
+            return None
+        chunk = parse(payload)
+        if reported := chunk.get("error"):
+            raise ErrorInStreamError(str(reported)[:2000])
         if usage := chunk.get("usage"):
             self._usage = _usage(usage)
         choices = chunk.get("choices")
@@ -107,21 +86,15 @@ class _Reply:
             return None
         choice = choices[0]
         if reason := choice.get("finish_reason"):
-            self._finish_reason = reason
+            self._finish_reason = text_of(reason)
         text = choice["delta"].get("content")
-        if text is not None and not isinstance(text, str):
-            raise TypeError
-        return text
+        return None if text is None else text_of(text)
 
 
 def _usage(usage: dict[str, Any]) -> TokenUsage:
     details = usage.get("prompt_tokens_details") or {}
     return TokenUsage(
-        input_tokens=int(usage.get("prompt_tokens") or 0),
-        cached_tokens=int(details.get("cached_tokens") or 0),
-        output_tokens=int(usage.get("completion_tokens") or 0),
+        input_tokens=count(usage.get("prompt_tokens")),
+        cached_tokens=count(details.get("cached_tokens")),
+        output_tokens=count(usage.get("completion_tokens")),
     )
-
-
-def _raise_reported(reported: Any) -> NoReturn:
-    raise ErrorInStreamError(str(reported)[:2000])

@@ -123,6 +123,7 @@ def _create_turns() -> None:
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("model", sa.String(length=255), nullable=False),
+        sa.Column("system_prompt", sa.Text(), nullable=True),
         sa.Column("parameters", JsonType, nullable=False),
         sa.Column("reply_metadata", JsonType, nullable=False),
         sa.Column("user_message_id", IdType, nullable=True),

@@ -1,0 +1,30 @@
+"""What a service reports of a call is written down, so it is first made fit to be."""
+
+from dataclasses import replace
+from typing import Final
+
+from conversation_engine.domains.llm.types import ReplyFinished, TokenUsage
+from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.kernel.text import storable
+
+FINISH_REASON_LIMIT: Final = 50
+"""Code points; the column's width."""
+TOKEN_LIMIT: Final = 2**31 - 1
+_log = get_logger(__name__)
+
+
+def plausible(finished: ReplyFinished) -> ReplyFinished:
+    """`finished` in the shape our tables take; counts that cannot be true count as not reported."""
+    return replace(
+        finished,
+        finish_reason=storable(finished.finish_reason[:FINISH_REASON_LIMIT]),
+        usage=None if finished.usage is None else _usage(finished.usage),
+    )
+
+
+def _usage(usage: TokenUsage) -> TokenUsage | None:
+    counts = (usage.input_tokens, usage.cached_tokens, usage.output_tokens)
+    if not all(0 <= count <= TOKEN_LIMIT for count in counts):
+        _log.warning("model.odd_usage", counts=counts)
+        return None
+    return replace(usage, cached_tokens=min(usage.cached_tokens, usage.input_tokens))

@@ -1,0 +1,72 @@
+"""What the adapters have in common: a reply that is read event by event from a stream."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import httpx2
+
+from conversation_engine.domains.llm.errors import MalformedStreamError, ModelError
+from conversation_engine.domains.llm.types import ModelEvent, ReplyFinished, TextDelta
+from conversation_engine.domains.llm.wire import drain, event_stream
+from conversation_engine.kernel.text import storable
+
+
+class StreamedReply(ABC):
+    """What has been read of one stream, in one dialect."""
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self.error: ModelError | None = None
+
+    def read(self, payloads: list[bytes]) -> str:
+        """The text in payloads that arrived together, up to the end or to what cannot be read (then in `error`)."""
+        pieces = []
+        for payload in payloads:
+            try:
+                if piece := self._read_one(payload):
+                    pieces.append(piece)
+            except ModelError as error:
+                self.error = error
+            except (KeyError, TypeError, AttributeError, IndexError):
+                self.error = MalformedStreamError(f"unexpected event: {payload[:200]!r}")
+            if self.is_done or self.error:
+                break
+        return "".join(pieces)
+
+    @abstractmethod
+    def finished(self) -> ReplyFinished:
+        """The end of the reply. Raises StreamCutError when the stream stopped before it."""
+
+    @abstractmethod
+    def _read_one(self, payload: bytes) -> str | None:
+        """The text in one payload. May raise a ModelError or what Python raises for an unexpected shape."""
+
+
+async def stream_reply(
+    client: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str], body: Mapping[str, Any], reply: StreamedReply
+) -> AsyncGenerator[ModelEvent, None]:
+    """POST `body` and yield what `reply` reads from the answer. Raises a ModelError, after the text before it."""
+    async with event_stream(client, url, headers=headers, body=body) as batches:
+        async for payloads in batches:
+            if text := reply.read(payloads):
+                yield TextDelta(text=storable(text))
+            if reply.error:
+                raise reply.error
+            if reply.is_done:
+                await drain(batches)
+                break
+    yield reply.finished()
+
+
+def count(value: Any) -> int:
+    """A number of tokens as a service reports it; 0 for what is no number."""
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
+
+
+def text_of(value: Any) -> str:
+    """`value` if it is text. Raises TypeError."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
