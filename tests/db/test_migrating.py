@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
@@ -16,6 +17,12 @@ from conversation_engine.infra.db.opening import open_database
 def differences(tx: Tx) -> list[object]:
     context = MigrationContext.configure(tx, opts={"compare_type": True, "compare_server_default": True})
     return list(compare_metadata(context, schema()))
+
+
+@pytest.fixture
+def database_url(empty_database_url: str) -> str:
+    """Without a table yet."""
+    return empty_database_url
 
 
 class TestUpgrade:

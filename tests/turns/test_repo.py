@@ -50,7 +50,7 @@ def counted() -> Iterator[dict[str, int]]:
 
 def _is_of_a_checkpoint(verb: str, statement: str) -> bool:
     if verb == "SELECT":
-        return "lease_owner" in statement
+        return "lease_owner =" in statement
     return "reply_checkpoints" in statement and verb != "DELETE"
 
 

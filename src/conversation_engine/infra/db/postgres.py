@@ -1,7 +1,8 @@
 """All we know about PostgreSQL."""
 
+import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import func, make_url, select
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -24,6 +25,7 @@ class PostgresDatabase:
             max_overflow=max_overflow,
             pool_use_lifo=True,
         )
+        self._transactions: set[asyncio.Task[Any]] = set()
 
     @property
     def url(self) -> str:
@@ -43,8 +45,17 @@ class PostgresDatabase:
         return await self.write(locked)
 
     async def aclose(self) -> None:
+        if self._transactions:
+            await asyncio.wait(self._transactions)
         await self._engine.dispose()
 
     async def _transact(self, work: Callable[[Tx], T]) -> T:
+        # Shielded, as on SQLite: a caller that is cancelled neither tears a transaction nor costs a connection.
+        transaction = asyncio.create_task(self._run(work))
+        self._transactions.add(transaction)
+        transaction.add_done_callback(self._transactions.discard)
+        return await asyncio.shield(transaction)
+
+    async def _run(self, work: Callable[[Tx], T]) -> T:
         async with self._engine.begin() as connection:
             return await connection.run_sync(work)
