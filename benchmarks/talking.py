@@ -91,7 +91,6 @@ class StorePath:
             attempts=(self._attempt(run.card, conversation_id, run.turn.id),),
             error=None,
             manifest=window.manifest,
-            reply_metadata={},
             holder=self._holder,
         )
         if await self._record(ending) is None:

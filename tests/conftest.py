@@ -23,6 +23,13 @@ SECRET = "a secret for tests, longer than thirty-two bytes"
 _numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs all that the small model answers: two models at once starve each other on two cores."""
+    for item in items:
+        if item.get_closest_marker("local_model"):
+            item.add_marker(pytest.mark.xdist_group("local_model"))
+
+
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer's shell sets must not decide what a test sees."""

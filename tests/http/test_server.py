@@ -48,6 +48,7 @@ async def running(settings: Settings, token: str, log: Path) -> AsyncIterator[Se
         "CE_DATA_DIR": str(settings.data_dir),
         "CE_DATABASE_URL": settings.resolved_database_url,
         "CE_SECRET": SECRET,
+        "CE_GRACE_SECONDS": "0.1",  # the small model may end its story within more
     }
     command = [sys.executable, "-m", "uvicorn", APPLICATION, "--factory", "--port", "0"]
     with log.open("wb") as output:

@@ -16,7 +16,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from structlog.testing import capture_logs
 
 from conversation_engine.domains.llm.providers.local import (
     LocalEndpoint,
@@ -227,17 +226,18 @@ class TestDeath:
             await until(lambda: server.running and server.pid != killed)
 
     @pytest.mark.slow
-    async def test_a_child_that_keeps_dying_at_once_is_left_dead_until_somebody_asks(self) -> None:
-        with capture_logs() as logs:
-            async with running_server(context_tokens=512) as server:
-                await server.endpoint()
-                for _ in range(INSTANT_DEATHS_LIMIT):
-                    await until(lambda: server.running)
-                    assert server.pid is not None
-                    os.kill(server.pid, signal.SIGKILL)
-                    await until(lambda: not server.running)
-                await until(lambda: any(log["event"] == "local_model.given_up" for log in logs))
-                assert (await complete(await server.endpoint(), "Hello"))["choices"]
+    async def test_a_child_that_keeps_dying_at_once_is_left_dead_until_somebody_asks(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with running_server(context_tokens=512) as server:
+            await server.endpoint()
+            for _ in range(INSTANT_DEATHS_LIMIT):
+                await until(lambda: server.running)
+                assert server.pid is not None
+                os.kill(server.pid, signal.SIGKILL)
+                await until(lambda: not server.running)
+            await until(lambda: "local_model.given_up" in caplog.messages)
+            assert (await complete(await server.endpoint(), "Hello"))["choices"]
 
     async def test_the_child_ignores_ctrl_c(self) -> None:
         async with running_server() as server:

@@ -10,7 +10,7 @@ from uuid import UUID
 from conversation_engine.kernel.errors import InvalidCursorError
 
 T = TypeVar("T")
-INTEGER_LIMIT: Final = 2**63
+INTEGER_LIMIT: Final = 2**31
 
 Key = tuple[str | int, ...]
 """The sort key of a row; unique, so that a page never repeats or skips one."""
@@ -30,7 +30,7 @@ class Cursor:
 
     @staticmethod
     def decode(text: str, *, types: tuple[type, ...]) -> "Cursor":
-        """Read a cursor whose key has values of `types`: `int` of 64 bits, `str`, or `UUID`, which stays one.
+        """Read a cursor whose key has values of `types`: `int` of 32 bits, `str`, or `UUID`, which stays one.
 
         Raises InvalidCursorError for anything else, so that no store is asked to compare what it cannot hold.
         """

@@ -15,7 +15,7 @@ from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock
-from conversation_engine.kernel.ids import ConversationId, TurnId, UserId
+from conversation_engine.kernel.ids import ConversationId, TurnId, UserId, parse_id
 from conversation_engine.turns.errors import ShuttingDownError, TurnNotFoundError
 from conversation_engine.turns.pipeline import TurnPipeline
 from conversation_engine.turns.recovery import TurnRecovery
@@ -237,7 +237,7 @@ class TurnService:
 
     def _owned(self, tx: Tx, conversation_id: ConversationId, turn_id: TurnId, owner_id: UserId) -> Turn:
         self._conversations.owned(tx, conversation_id, owner_id=owner_id)
-        turn = self._repo.find(tx, turn_id)
+        turn = self._repo.find(tx, TurnId(parse_id(turn_id)))
         if turn is None or turn.conversation_id != conversation_id:
             raise TurnNotFoundError(turn_id)
         return turn

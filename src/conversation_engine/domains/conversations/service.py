@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -32,13 +33,16 @@ from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidInputError
-from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
+from conversation_engine.kernel.ids import ConversationId, MessageId, UserId, parse_id
 from conversation_engine.kernel.paging import Cursor, Page, make_page
 from conversation_engine.kernel.text import checked_text, is_storable
 
 MOST_PER_PAGE = 200
 TYPE_LIMIT_CHARACTERS = 50
 MODEL_LIMIT_CHARACTERS = 255
+OWNER_LIMIT_CHARACTERS = 255
+JSON_DEPTH_LIMIT = 200
+"""pydantic refuses to write JSON of more than 255 levels; an answer puts a few around a message's own."""
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 """NUL as JSON writes it, not a backslash followed by the letters u0000."""
 
@@ -46,7 +50,8 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 class ConversationService:
     """The door to conversations and messages. Every method is scoped by the owner.
 
-    All raise ConversationNotFoundError for an unknown id and ConversationForbiddenError for somebody else's.
+    All raise InvalidIdError for what is no id, ConversationNotFoundError for an unknown one and
+    ConversationForbiddenError for somebody else's.
     """
 
     def __init__(self, database: Database, *, clock: Clock, settings: ConversationSettings) -> None:
@@ -75,6 +80,7 @@ class ConversationService:
         self, owner_id: UserId, wanted: ConversationFilter, *, cursor: str | None = None, limit: int = 50
     ) -> Page[Conversation]:
         """The owner's conversations, newest first. Costs the same on every page."""
+        _check_owner(owner_id)
         if wanted.type is not None:
             _check_filter(wanted.type)
         at = None if cursor is None else Cursor.decode(cursor, types=(UUID,))
@@ -106,10 +112,11 @@ class ConversationService:
 
         def work(tx: Tx) -> Conversation:
             conversation = self._owned(tx, conversation_id, owner_id)
-            changed = values | self._status_values(conversation, status)
+            now = self._clock.now()
+            changed = values | _status_values(conversation, status, at=now)
             if not changed:
                 return conversation
-            self._conversations.update(tx, conversation_id, updated_at=self._clock.now(), **changed)
+            self._conversations.update(tx, conversation_id, updated_at=now, **changed)
             return self._owned(tx, conversation_id, owner_id)
 
         return await self._database.write(work)
@@ -176,7 +183,7 @@ class ConversationService:
 
         def work(tx: Tx) -> Message:
             self._owned(tx, conversation_id, owner_id)
-            return self.message(tx, conversation_id, message_id)
+            return self.message(tx, conversation_id, MessageId(parse_id(message_id)))
 
         return await self._database.read(work)
 
@@ -196,7 +203,8 @@ class ConversationService:
         Raises ConversationNotActiveError when the conversation has ended.
         """
         now = self._clock.now()
-        conversation = self._conversations.find_to_append(tx, conversation_id, owner_id, usage=usage or Usage(), at=now)
+        known_id = ConversationId(parse_id(conversation_id))
+        conversation = self._conversations.find_to_append(tx, known_id, owner_id, usage=usage or Usage(), at=now)
         if conversation is None:
             owned = self._owned(tx, conversation_id, owner_id)
             raise ConversationNotActiveError(conversation_id, owned.status)
@@ -269,21 +277,12 @@ class ConversationService:
         return copied
 
     def _owned(self, tx: Tx, conversation_id: ConversationId, owner_id: UserId) -> Conversation:
-        conversation = self._conversations.find(tx, conversation_id)
+        conversation = self._conversations.find(tx, ConversationId(parse_id(conversation_id)))
         if conversation is None:
             raise ConversationNotFoundError(conversation_id)
         if conversation.owner_id != owner_id:
             raise ConversationForbiddenError(conversation_id)
         return conversation
-
-    def _status_values(self, conversation: Conversation, status: ConversationStatus | None) -> dict[str, object]:
-        if status is None or status is conversation.status:
-            return {}
-        is_over = status is not ConversationStatus.ACTIVE
-        return {
-            "status": status.value,
-            "ended_at": (conversation.ended_at or self._clock.now()) if is_over else None,
-        }
 
     def _checked_new(self, new: NewConversation) -> NewConversation:
         if new.title is not None:
@@ -297,7 +296,7 @@ class ConversationService:
         if new.model is not None:
             checked_text(new.model, name="model", limit_characters=MODEL_LIMIT_CHARACTERS)
         checked_text(new.type, name="conversation type", limit_characters=TYPE_LIMIT_CHARACTERS)
-        checked_text(new.owner_id, name="user id", limit_characters=255)
+        _check_owner(new.owner_id)
         return replace(new, metadata=self.checked_metadata(new.metadata))
 
     def _checked_content(self, content: Content) -> str:
@@ -309,11 +308,24 @@ class ConversationService:
         return _check_json(content, name="message", limit_characters=limit)
 
 
+def _status_values(conversation: Conversation, status: ConversationStatus | None, *, at: datetime) -> dict[str, object]:
+    if status is None or status is conversation.status:
+        return {}
+    is_over = status is not ConversationStatus.ACTIVE
+    return {"status": status.value, "ended_at": (conversation.ended_at or at) if is_over else None}
+
+
 def _check_json(document: object, *, name: str, limit_characters: int) -> str:
     try:
         text = json.dumps(document, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"The {name} is not plain JSON (or is nested too deeply).", field=name) from error
+    if _is_deeper(document, JSON_DEPTH_LIMIT):
+        raise InvalidInputError(
+            f"The {name} is nested more than {JSON_DEPTH_LIMIT} levels deep. Flatten it.",
+            field=name,
+            limit_levels=JSON_DEPTH_LIMIT,
+        )
     if len(text) > limit_characters:
         raise InvalidInputError(
             f"The {name} has {len(text)} characters of JSON; at most {limit_characters} are taken.",
@@ -325,6 +337,23 @@ def _check_json(document: object, *, name: str, limit_characters: int) -> str:
             f"The {name} holds a NUL character or half a character. Send valid UTF-8 text.", field=name
         )
     return text
+
+
+def _is_deeper(document: object, levels: int) -> bool:
+    level = [document]
+    for _ in range(levels):
+        level = [child for one in level for child in _children(one)]
+    return bool(level)
+
+
+def _children(document: object) -> Iterable[object]:
+    if isinstance(document, dict):
+        return document.values()
+    return document if isinstance(document, list | tuple) else ()
+
+
+def _check_owner(owner_id: UserId) -> None:
+    checked_text(owner_id, name="user id", limit_characters=OWNER_LIMIT_CHARACTERS)
 
 
 def _check_filter(wanted_type: str) -> None:

@@ -1,6 +1,7 @@
 """Which models there are, and who answers for each."""
 
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,9 +56,10 @@ class ModelCatalog:
         await self.provider(self.card(None)).warm_up()
 
     async def aclose(self) -> None:
-        """Close every provider."""
-        for family in self._families.values():
-            await family.provider.aclose()
+        """Close every provider, the others too when one fails to."""
+        async with AsyncExitStack() as stack:
+            for family in self._families.values():
+                stack.push_async_callback(family.provider.aclose)
 
     def _patterns(self) -> list[str]:
         return [name if family.only_model else f"{name}/NAME" for name, family in self._families.items()]

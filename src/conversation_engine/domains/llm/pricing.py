@@ -21,12 +21,15 @@ def cost_of(card: ModelCard, usage: TokenUsage, *, at: datetime) -> Decimal | No
     if known is None:
         return None
     provider, model = known
-    used = Usage(
-        input_tokens=usage.input_tokens,
-        cache_read_tokens=usage.cached_tokens,
-        output_tokens=usage.output_tokens,
-    )
-    return model.calc_price(used, provider, genai_request_timestamp=at).total_price
+    try:
+        used = Usage(
+            input_tokens=usage.input_tokens,
+            cache_read_tokens=usage.cached_tokens,
+            output_tokens=usage.output_tokens,
+        )
+        return model.calc_price(used, provider, genai_request_timestamp=at).total_price
+    except ValueError:  # counts that cannot be
+        return None
 
 
 @lru_cache(maxsize=256)

@@ -52,8 +52,10 @@ class TokenService:
                 algorithms=[ALGORITHM],
                 audience=self._audience,
                 issuer=self._issuer,
-                options={"require": ["exp", "sub", "aud", "iss"]},
+                options={"require": ["exp", "sub", "aud", "iss"], "verify_exp": False},
             )
+            if int(claims["exp"]) <= self._clock.now().timestamp():
+                raise jwt.ExpiredSignatureError
             user_id = checked_text(claims["sub"], name="user id", limit_characters=USER_ID_LIMIT_CHARACTERS)
             return Principal(user_id=UserId(user_id), role=Role(claims.get("role", Role.STUDENT)))
         except jwt.ExpiredSignatureError as error:
