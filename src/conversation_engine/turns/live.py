@@ -28,6 +28,8 @@ class LiveReply:
         self.is_sealed = False
         """Nothing more may be checkpointed: the reply is about to be recorded."""
         self.is_abandoned = False
+        self.is_checkpointed = False
+        """Pieces of it may be in the store, whether or not their commit was heard of."""
         self._text = io.StringIO(newline="")
         self._changed = asyncio.Event()
 

@@ -32,7 +32,7 @@ class TurnPipeline:
     async def __call__(self, run: TurnRun, *, holder: str) -> None:
         """assemble → generate → record, then tell the watchers."""
         try:
-            run.window = await self._assemble(run.conversation, run.card, run.turn.sampling)
+            run.window = await self._assemble(run)
             await self._generate(run)
         except EngineError as error:
             run.error = error
@@ -69,6 +69,7 @@ def _ending(run: TurnRun, *, holder: str) -> Ending:
         attempts=tuple(answer.attempt for answer in run.answers),
         error=None if error is None else TurnError(code=error.code, detail=error.detail),
         manifest=None if run.window is None else run.window.manifest,
+        is_checkpointed=run.live.is_checkpointed,
         holder=holder,
     )
 

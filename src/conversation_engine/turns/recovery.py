@@ -52,6 +52,7 @@ class TurnRecovery:
                     attempts=(),
                     error=INTERRUPTED,
                     manifest=None,
+                    is_checkpointed=True,
                     holder=holder,
                 ),
             )

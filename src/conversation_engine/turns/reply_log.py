@@ -86,6 +86,8 @@ class ReplyLog:
         if not growing:
             return 0
         ends = {turn_id: reply.length for turn_id, reply in growing.items()}
+        for reply in growing.values():
+            reply.is_checkpointed = True
         try:
             held = await self._database.write(lambda tx: self._write(tx, growing, ends))
         except Exception as error:  # noqa: BLE001 - whatever the store says, running replies wait for it

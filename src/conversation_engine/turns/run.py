@@ -1,15 +1,19 @@
 """One turn on its way through the steps."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from conversation_engine.domains.context.types import Window
-from conversation_engine.domains.conversations.types import Conversation
+from conversation_engine.domains.conversations.types import Conversation, Utterance
 from conversation_engine.domains.llm.service import Answer
 from conversation_engine.domains.llm.types import ModelCard
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.types import Turn, TurnState
+
+FIRST_PAGE_MESSAGES: Final = 64
 
 
 @dataclass(slots=True, kw_only=True)
@@ -20,6 +24,8 @@ class TurnRun:
     conversation: Conversation
     card: ModelCard
     live: LiveReply
+    newest: Sequence[Utterance]
+    """The newest messages, at most `FIRST_PAGE_MESSAGES`, newest first: read with the admission."""
     window: Window | None = None
     answers: list[Answer] = field(default_factory=list)
     error: EngineError | None = None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import func, make_url, select
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from conversation_engine.infra.db.database import Tx
 
@@ -25,6 +25,7 @@ class PostgresDatabase:
             max_overflow=max_overflow,
             pool_use_lifo=True,
         )
+        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._transactions: set[asyncio.Task[Any]] = set()
 
     @property
@@ -32,10 +33,10 @@ class PostgresDatabase:
         return self._engine.url.render_as_string(hide_password=True)
 
     async def read(self, work: Callable[[Tx], T]) -> T:
-        return await self._transact(work)
+        return await self._transact(self._snapshots, work)
 
     async def write(self, work: Callable[[Tx], T]) -> T:
-        return await self._transact(work)
+        return await self._transact(self._engine, work)
 
     async def migrate(self, work: Callable[[Tx], T]) -> T:
         def locked(tx: Tx) -> T:
@@ -49,13 +50,14 @@ class PostgresDatabase:
             await asyncio.wait(self._transactions)
         await self._engine.dispose()
 
-    async def _transact(self, work: Callable[[Tx], T]) -> T:
+    async def _transact(self, engine: AsyncEngine, work: Callable[[Tx], T]) -> T:
         # Shielded, as on SQLite: a caller that is cancelled neither tears a transaction nor costs a connection.
-        transaction = asyncio.create_task(self._run(work))
+        transaction = asyncio.create_task(_run(engine, work))
         self._transactions.add(transaction)
         transaction.add_done_callback(self._transactions.discard)
         return await asyncio.shield(transaction)
 
-    async def _run(self, work: Callable[[Tx], T]) -> T:
-        async with self._engine.begin() as connection:
-            return await connection.run_sync(work)
+
+async def _run(engine: AsyncEngine, work: Callable[[Tx], T]) -> T:
+    async with engine.begin() as connection:
+        return await connection.run_sync(work)

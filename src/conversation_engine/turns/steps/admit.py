@@ -16,7 +16,7 @@ from conversation_engine.kernel.text import checked_text
 from conversation_engine.turns.errors import TurnInProgressError
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.repo import Lease, TurnRepo
-from conversation_engine.turns.run import TurnRun
+from conversation_engine.turns.run import FIRST_PAGE_MESSAGES, TurnRun
 from conversation_engine.turns.types import NewTurn, Turn, TurnState
 
 STOP_LIMIT_CHARACTERS = 100
@@ -35,7 +35,7 @@ class AdmitStep:
         self._repo = TurnRepo()
 
     async def __call__(self, new: NewTurn, *, lease: Lease) -> TurnRun:
-        """Write the message and the turn in one short transaction: three statements.
+        """Write the message and the turn in one short transaction, and read the newest messages: four statements.
 
         Raises TurnInProgressError when the conversation is still answering, UnknownModelError, and what the
         conversation's service raises; nothing is written then.
@@ -90,8 +90,10 @@ class AdmitStep:
             finished_at=None,
         )
         self._repo.insert(tx, turn, lease=lease)
+        before = conversation.last_sequence + 1
+        newest = self._conversations.newest(tx, conversation.id, before=before, count=FIRST_PAGE_MESSAGES)
         live = LiveReply(turn.id, attempt=turn.attempt)
-        return TurnRun(turn=turn, conversation=conversation, card=card, live=live)
+        return TurnRun(turn=turn, conversation=conversation, card=card, live=live, newest=newest)
 
     def _say(self, tx: Tx, new: NewTurn, message: NewMessage | None) -> Conversation:
         if message is None:

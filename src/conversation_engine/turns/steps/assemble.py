@@ -1,7 +1,8 @@
 """What the model is shown."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from conversation_engine.domains.context.types import Candidate, Window
@@ -12,8 +13,8 @@ from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, count_tokens, tokens_for
 from conversation_engine.domains.llm.types import ModelCard, Sampling
 from conversation_engine.infra.db.database import Database, Tx
+from conversation_engine.turns.run import FIRST_PAGE_MESSAGES, TurnRun
 
-FIRST_PAGE_MESSAGES: Final = 64
 PAGE_GROWTH: Final = 4
 """Each further page is larger, so that even a window of 1,300 messages takes three statements."""
 
@@ -26,33 +27,61 @@ class AssembleStep:
         self._conversations = conversations
         self._llm = llm
 
-    async def __call__(self, conversation: Conversation, card: ModelCard, sampling: Sampling) -> Window:
-        """Read the newest messages as far as they fit: few statements, in one snapshot.
+    async def __call__(self, run: TurnRun) -> Window:
+        """Choose among the newest messages: no statement when those read at admission fill the window.
 
         Raises MessageTooLongError or NothingToAnswerError.
         """
-        return await self._database.read(lambda tx: self.window(tx, conversation, card, sampling))
+        turn, conversation, card = run.turn, run.conversation, run.card
+        with suppress(_MoreIsNeeded):
+            return self._plan(_candidates(run.newest, card), conversation, card, turn.sampling)
+
+        def work(tx: Tx) -> Window:
+            stored = self._stored(tx, conversation, card, first_page=run.newest)
+            return self._plan(stored, conversation, card, turn.sampling)
+
+        return await self._database.read(work)
 
     def window(self, tx: Tx, conversation: Conversation, card: ModelCard, sampling: Sampling) -> Window:
-        """The same, in the caller's transaction."""
+        """The same from the store alone, in the caller's transaction."""
+        before = conversation.last_sequence + 1
+        page = self._conversations.newest(tx, conversation.id, before=before, count=FIRST_PAGE_MESSAGES)
+        return self._plan(self._stored(tx, conversation, card, first_page=page), conversation, card, sampling)
+
+    def _plan(
+        self, newest_first: Iterator[Candidate], conversation: Conversation, card: ModelCard, sampling: Sampling
+    ) -> Window:
         prompt = conversation.system_prompt
         return plan_window(
-            self._candidates(tx, conversation, card),
+            newest_first,
             system_prompt=prompt,
             system_tokens=tokens_for(card, count_tokens(prompt)) if prompt else 0,
             overhead_tokens=MESSAGE_OVERHEAD_TOKENS,
             budget_tokens=card.context_tokens - self._llm.reply_limit_tokens(card, sampling),
         )
 
-    def _candidates(self, tx: Tx, conversation: Conversation, card: ModelCard) -> Iterator[Candidate]:
-        before, count = conversation.last_sequence + 1, FIRST_PAGE_MESSAGES
+    def _stored(
+        self, tx: Tx, conversation: Conversation, card: ModelCard, *, first_page: Sequence[Utterance]
+    ) -> Iterator[Candidate]:
+        page, count = first_page, FIRST_PAGE_MESSAGES
         while True:
-            page = self._conversations.newest(tx, conversation.id, before=before, count=count)
             for message in page:
                 yield _candidate(message, card)
             if len(page) < count:
                 return
-            before, count = page[-1].sequence_number, count * PAGE_GROWTH
+            count *= PAGE_GROWTH
+            page = self._conversations.newest(tx, conversation.id, before=page[-1].sequence_number, count=count)
+
+
+class _MoreIsNeeded(Exception):
+    """The first page did not fill the window."""
+
+
+def _candidates(page: Sequence[Utterance], card: ModelCard) -> Iterator[Candidate]:
+    for message in page:
+        yield _candidate(message, card)
+    if len(page) >= FIRST_PAGE_MESSAGES:
+        raise _MoreIsNeeded
 
 
 def _candidate(message: Utterance, card: ModelCard) -> Candidate:

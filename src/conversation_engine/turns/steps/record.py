@@ -34,6 +34,8 @@ class Ending:
     """The model calls to put on record."""
     error: TurnError | None
     manifest: dict[str, Any] | None
+    is_checkpointed: bool
+    """Whether pieces of `text` may be in the store, to be deleted now."""
     holder: str
     """Who holds the lease: nobody else may end the turn."""
 
@@ -51,7 +53,7 @@ class RecordStep:
         self._repo = TurnRepo()
 
     async def __call__(self, ending: Ending) -> TurnDetail | None:
-        """Write everything in one short transaction: five statements, six if the reply was checkpointed.
+        """Write everything in one short transaction: four statements, five if the reply was checkpointed.
 
         `None` when the turn is gone or no longer the holder's; nothing is written then.
         """
@@ -64,7 +66,8 @@ class RecordStep:
             return None
         for attempt in ending.attempts:
             self._llm.record(tx, attempt)
-        self._repo.delete_checkpoints(tx, turn.id)
+        if ending.is_checkpointed:
+            self._repo.delete_checkpoints(tx, turn.id)
         return TurnDetail(turn=turn, reply=self._reply(tx, ending), attempts=ending.attempts)
 
     def _reply(self, tx: Tx, ending: Ending) -> Message | None:
