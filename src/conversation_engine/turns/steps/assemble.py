@@ -16,7 +16,7 @@ from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.turns.run import FIRST_PAGE_MESSAGES, TurnRun
 
 PAGE_GROWTH: Final = 4
-"""Each further page is larger, so that even a window of 1,300 messages takes three statements."""
+"""Each further page is larger, so that even a window of 600 messages takes three statements."""
 
 
 class AssembleStep:
