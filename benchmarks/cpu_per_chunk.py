@@ -18,7 +18,7 @@ from benchmarks.upstream import CHUNKS
 from conversation_engine.domains.llm.providers.openai_chat import OpenAIChatProvider
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import LLMMessage, ModelRequest, Sampling
-from conversation_engine.domains.llm.wire import make_client
+from conversation_engine.domains.llm.wire import ServiceClient
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_catalog
 from conversation_engine.infra.ids import new_id
@@ -76,7 +76,7 @@ async def _micros_per_chunk(work: Callable[[], Awaitable[None]], replies: int) -
 
 async def _decode(port: int, sizes: Sizes) -> float:
     url = f"http://127.0.0.1:{port}/v1"
-    provider = OpenAIChatProvider(make_client(Settings()), name="openai", base_url=url, api_key="x")
+    provider = OpenAIChatProvider(ServiceClient(Settings()), name="openai", base_url=url, api_key="x")
     request = ModelRequest(model="stub", messages=[LLMMessage(role="user", content="?")], sampling=Sampling())
 
     async def reply() -> None:

@@ -40,7 +40,7 @@ from conversation_engine.domains.llm.types import (
     TextDelta,
     TokenUsage,
 )
-from conversation_engine.domains.llm.wire import make_client
+from conversation_engine.domains.llm.wire import ServiceClient
 from tests.llm.stub import (
     CUT,
     OPEN_STREAM,
@@ -70,12 +70,28 @@ class Dialect:
     events: EventsOf
 
 
+_clients: list[ServiceClient] = []
+
+
+@pytest.fixture(autouse=True)
+async def all_clients_are_closed() -> AsyncIterator[None]:
+    yield
+    while _clients:
+        await _clients.pop().aclose()
+
+
+def client_of(**settings: Any) -> ServiceClient:
+    """Closed when the test is over."""
+    _clients.append(ServiceClient(LlmSettings(**settings)))
+    return _clients[-1]
+
+
 def openai_at(base_url: str, **settings: Any) -> OpenAIChatProvider:
-    return OpenAIChatProvider(make_client(LlmSettings(**settings)), name="openai", base_url=base_url, api_key="key")
+    return OpenAIChatProvider(client_of(**settings), name="openai", base_url=base_url, api_key="key")
 
 
 def anthropic_at(base_url: str, **settings: Any) -> AnthropicProvider:
-    return AnthropicProvider(make_client(LlmSettings(**settings)), base_url=base_url, api_key="key")
+    return AnthropicProvider(client_of(**settings), base_url=base_url, api_key="key")
 
 
 @pytest.fixture
@@ -390,7 +406,7 @@ class TestNobodyThere:
 
     @pytest.mark.parametrize("key", ["sk-1234\n", "Schlüssel-1234", "sk-1234\x00"])
     async def test_a_key_that_no_header_can_carry(self, stub: StubService, key: str) -> None:
-        client = make_client(LlmSettings())
+        client = client_of()
         for provider in (
             OpenAIChatProvider(client, name="openai", base_url=stub.base_url, api_key=key),
             AnthropicProvider(client, base_url=stub.base_url, api_key=key),
@@ -399,7 +415,6 @@ class TestNobodyThere:
             told = "".join(traceback.format_exception(raised)) + raised.cause
             assert isinstance(raised, AuthenticationError)
             assert not any(part in told for part in ("1234", "Schl"))
-        await client.aclose()
 
 
 class TestOpenAI:
@@ -546,7 +561,7 @@ class TestRealServer:
         try:
             endpoint = await server.endpoint()
             root = endpoint.base_url.removesuffix("/v1")
-            client = make_client(LlmSettings(), idle_connections=0)  # llama.cpp closes idle ones without a word
+            client = ServiceClient(LlmSettings(), keeps_connections=False)  # llama.cpp closes idle ones without a word
             for provider in (
                 OpenAIChatProvider(client, name="openai", base_url=endpoint.base_url, api_key=endpoint.api_key),
                 AnthropicProvider(client, base_url=root, api_key=endpoint.api_key),

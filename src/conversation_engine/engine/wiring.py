@@ -19,21 +19,21 @@ def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> Mode
     from conversation_engine.domains.llm.providers.anthropic_messages import AnthropicProvider
     from conversation_engine.domains.llm.providers.local.provider import LocalProvider
     from conversation_engine.domains.llm.providers.openai_chat import OpenAIChatProvider
-    from conversation_engine.domains.llm.wire import make_client
+    from conversation_engine.domains.llm.wire import ServiceClient
 
     local = LocalProvider(
-        make_client(settings, idle_connections=0),
+        ServiceClient(settings, keeps_connections=False),
         slots=settings.local_model_slots,
         threads=settings.local_model_threads,
     )
     openai = OpenAIChatProvider(
-        make_client(settings),
+        ServiceClient(settings),
         name="openai",
         base_url=settings.openai_base_url,
         api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else None,
     )
     anthropic = AnthropicProvider(
-        make_client(settings),
+        ServiceClient(settings),
         base_url=settings.anthropic_base_url,
         api_key=settings.anthropic_api_key.get_secret_value() if settings.anthropic_api_key else None,
     )

@@ -1,18 +1,21 @@
-"""Server-sent events from a model service over httpx2, and what can go wrong underneath.
+"""Server-sent events from a model service over aiohttp, and what can go wrong underneath.
 
-Bytes are split and decoded here rather than by a vendor's SDK: its typed stream costs 10.6 ms of CPU for 64 chunks
-with 20 messages of history, this costs 1.6 (docs/decisions/0003).
+Why no vendor's SDK, and why aiohttp: docs/decisions/0003.
 """
 
 import asyncio
 import email.utils
 import math
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx2
+import aiohttp
 import pydantic_core
 
 from conversation_engine.domains.llm.errors import (
@@ -54,34 +57,60 @@ _BY_STATUS: Mapping[int, type[ModelError]] = {
 }
 
 
-def make_client(settings: LlmSettings, *, idle_connections: int = 100) -> httpx2.AsyncClient:
-    """A connection pool for one service. The time to the first and between tokens is watched by the caller."""
-    return httpx2.AsyncClient(
-        timeout=httpx2.Timeout(None, connect=settings.connect_timeout_seconds),
-        limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=idle_connections),
-        trust_env=True,
-    )
+class ServiceClient:
+    """Connections to one model service. May be made before an event loop runs; `aclose` after use."""
+
+    def __init__(self, settings: LlmSettings, *, keeps_connections: bool = True) -> None:
+        """`keeps_connections` off for a service that closes idle ones without a word, as llama.cpp does."""
+        self._connect_seconds = settings.connect_timeout_seconds
+        self._keeps_connections = keeps_connections
+        self._session: aiohttp.ClientSession | None = None
+
+    @asynccontextmanager
+    async def event_stream(
+        self, url: str, *, headers: Mapping[str, str], body: Mapping[str, Any]
+    ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
+        """POST `body` and yield the `data:` payloads of the answer, as many at a time as have arrived.
+
+        Raises a ModelError for every fault of the transport and every status but 200. Leaving before the end closes
+        the connection.
+        """
+        _check_headers(headers)
+        headers = {"content-type": "application/json", "accept-encoding": "identity", **headers}
+        with _Translated():
+            async with self._open().post(
+                url, data=pydantic_core.to_json(body), headers=headers, allow_redirects=False, proxy=_proxy_for(url)
+            ) as response:
+                if response.status != HTTPStatus.OK:
+                    raise await _refusal(response)
+                yield _payloads(response.content.iter_any())
+
+    async def aclose(self) -> None:
+        """Let go of every connection. Idempotent."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=0, force_close=not self._keeps_connections)
+            # How long a reply may take to begin and to go on is watched by our caller.
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._connect_seconds)
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._session
 
 
-@asynccontextmanager
-async def event_stream(
-    client: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str], body: Mapping[str, Any]
-) -> AsyncIterator[AsyncIterator[list[bytes]]]:
-    """POST `body` and yield the `data:` payloads of the answer, as many at a time as arrived together.
-
-    Raises a ModelError for every fault of the transport and every status but 200. Leaving closes the socket.
-    """
-    _check_headers(headers)
-    with _Translated():
-        async with client.stream(
-            "POST",
-            url,
-            headers={"content-type": "application/json", "accept-encoding": "identity", **headers},
-            content=pydantic_core.to_json(body),
-        ) as response:
-            if response.status_code != httpx2.codes.OK:
-                raise await _refusal(response)
-            yield _payloads(response.aiter_raw())
+@lru_cache(maxsize=64)
+def _proxy_for(url: str) -> str | None:
+    """What HTTPS_PROXY, NO_PROXY and the like say of it: asked once, not at every call as `trust_env` would."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no address at all: the transport will say so
+        return None
+    if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
@@ -97,7 +126,7 @@ async def drain(batches: AsyncIterator[list[bytes]]) -> None:
     Never raises for what the service does now: the reply is whole. A service that does not end the body soon has its
     connection closed.
     """
-    with suppress(TimeoutError, httpx2.HTTPError):
+    with suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(DRAIN_SECONDS):
             async for _ in batches:
                 pass
@@ -141,14 +170,14 @@ async def _payloads(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
         yield [rest[5:].strip()]
 
 
-async def _refusal(response: httpx2.Response) -> ModelError:
+async def _refusal(response: aiohttp.ClientResponse) -> ModelError:
     body = b""
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > ERROR_BODY_LIMIT_BYTES:
             break
     retry_after = _retry_after_seconds(response.headers.get("retry-after"))
-    return refusal(response.status_code, body.decode("utf-8", "replace"), retry_after_seconds=retry_after)
+    return refusal(response.status, body.decode("utf-8", "replace"), retry_after_seconds=retry_after)
 
 
 def _retry_after_seconds(value: str | None) -> float | None:
@@ -169,29 +198,29 @@ def _seconds_until(value: str) -> float | None:
 
 
 class _Translated:
-    """Turns httpx2's exceptions into ours. A class, not a generator: it is on the path of every chunk."""
+    """Turns aiohttp's exceptions into ours. A class, not a generator: it is on the path of every chunk."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, httpx2.HTTPError | httpx2.InvalidURL | httpx2.StreamError):
+        if isinstance(error, aiohttp.ClientError):
             raise translate(error) from error
 
 
-def translate(error: Exception) -> ModelError:
-    """The error of ours that an exception of httpx2's stands for."""
+def translate(error: aiohttp.ClientError) -> ModelError:
+    """The error of ours that an exception of aiohttp's stands for."""
     cause = f"{type(error).__name__}: {error}"
     match error:
-        case httpx2.ConnectTimeout() | httpx2.PoolTimeout():
+        case aiohttp.ConnectionTimeoutError():
             return ModelTimeoutError("connect", cause)
-        case httpx2.TimeoutException():
+        case aiohttp.ServerTimeoutError():
             return ModelTimeoutError("between_tokens", cause)
-        case httpx2.ConnectError() | httpx2.ProxyError() | httpx2.UnsupportedProtocol() | httpx2.InvalidURL():
+        case aiohttp.ClientConnectorError() | aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return ModelUnreachableError(cause)
-        case httpx2.DecodingError():
+        case aiohttp.ServerFingerprintMismatch() | aiohttp.ClientHttpProxyError():
+            return ModelUnreachableError(cause)
+        case aiohttp.ClientResponseError():
             return MalformedStreamError(cause)
-        case httpx2.LocalProtocolError():
-            return BadModelRequestError(cause)
         case _:
             return StreamCutError(cause)

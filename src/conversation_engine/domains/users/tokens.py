@@ -1,6 +1,7 @@
 """Bearer tokens: signed, expiring, for us alone."""
 
 from datetime import timedelta
+from functools import lru_cache
 
 import jwt
 
@@ -15,6 +16,7 @@ from conversation_engine.kernel.text import checked_text
 ALGORITHM = "HS256"
 LEAST_SECRET_BYTES = 32
 USER_ID_LIMIT_CHARACTERS = 255
+REMEMBERED_TOKENS = 1024
 
 
 class TokenService:
@@ -28,6 +30,7 @@ class TokenService:
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
+        self._verified = lru_cache(maxsize=REMEMBERED_TOKENS)(self._verify_signed)
 
     def issue(self, principal: Principal, *, lifetime: timedelta) -> str:
         """A token that says who `principal` is, for `lifetime` from now."""
@@ -45,6 +48,13 @@ class TokenService:
 
     def verify(self, token: str) -> Principal:
         """Who a token speaks for. Raises ExpiredTokenError or InvalidTokenError."""
+        principal, expires_at = self._verified(token)
+        if expires_at <= self._clock.now().timestamp():
+            raise ExpiredTokenError
+        return principal
+
+    def _verify_signed(self, token: str) -> tuple[Principal, int]:
+        """What a token says, whatever the time is: 0.3 ms, so it is done once for each of the newest tokens."""
         try:
             claims = jwt.decode(
                 token,
@@ -52,14 +62,11 @@ class TokenService:
                 algorithms=[ALGORITHM],
                 audience=self._audience,
                 issuer=self._issuer,
-                options={"require": ["exp", "sub", "aud", "iss"], "verify_exp": False},
+                options={"require": ["exp", "sub", "aud", "iss"], "verify_exp": False, "verify_iat": False},
             )
-            if int(claims["exp"]) <= self._clock.now().timestamp():
-                raise jwt.ExpiredSignatureError
             user_id = checked_text(claims["sub"], name="user id", limit_characters=USER_ID_LIMIT_CHARACTERS)
-            return Principal(user_id=UserId(user_id), role=Role(claims.get("role", Role.STUDENT)))
-        except jwt.ExpiredSignatureError as error:
-            raise ExpiredTokenError from error
+            principal = Principal(user_id=UserId(user_id), role=Role(claims.get("role", Role.STUDENT)))
+            return principal, int(claims["exp"])
         except (jwt.InvalidTokenError, InvalidTextError, ValueError, TypeError, OverflowError, RecursionError) as error:
             # The last two: PyJWT reads JSON that is nested deeply, before it checks a signature, or an infinite `exp`.
             raise InvalidTokenError from error

@@ -24,6 +24,7 @@ from conversation_engine.entrypoints.http.middleware import (
 )
 from conversation_engine.entrypoints.http.routers import ROUTERS
 from conversation_engine.entrypoints.http.stopping import on_stop_signal
+from conversation_engine.entrypoints.http.tuning import tune
 from conversation_engine.infra.web.access import AUTHENTICATED
 from conversation_engine.infra.web.problems import RESPONSE
 from conversation_engine.kernel.clock import SystemClock
@@ -55,6 +56,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
         async with ConversationEngine(settings, providers=providers) as engine:
             app.state.services = {ConversationService: engine.conversations, TurnService: engine.turns}
             app.state.is_database_ready = engine.is_database_ready
+            tune()
             warming = asyncio.create_task(engine.warm_up())
             with on_stop_signal(engine.turns.begin_stop):
                 yield

@@ -3,8 +3,6 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-import httpx2
-
 from conversation_engine.domains.llm.errors import (
     ErrorInStreamError,
     ModelError,
@@ -20,7 +18,7 @@ from conversation_engine.domains.llm.types import (
     ReplyFinished,
     TokenUsage,
 )
-from conversation_engine.domains.llm.wire import parse
+from conversation_engine.domains.llm.wire import ServiceClient, parse
 
 API_VERSION = "2023-06-01"
 DEFAULT_REPLY_LIMIT_TOKENS = 1024
@@ -43,7 +41,7 @@ _REPORTED: dict[str, type[ModelError]] = {
 class AnthropicProvider:
     """Streams `POST {base_url}/v1/messages`."""
 
-    def __init__(self, client: httpx2.AsyncClient, *, base_url: str, api_key: str | None) -> None:
+    def __init__(self, client: ServiceClient, *, base_url: str, api_key: str | None) -> None:
         self._client = client
         self._url = base_url.rstrip("/") + "/v1/messages"
         self._headers = {"anthropic-version": API_VERSION, "x-api-key": api_key or ""}

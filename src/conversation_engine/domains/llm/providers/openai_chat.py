@@ -3,8 +3,6 @@
 from collections.abc import AsyncGenerator
 from typing import Any
 
-import httpx2
-
 from conversation_engine.domains.llm.errors import ErrorInStreamError, StreamCutError
 from conversation_engine.domains.llm.providers.streamed_reply import StreamedReply, count, stream_reply, text_of
 from conversation_engine.domains.llm.types import (
@@ -13,7 +11,7 @@ from conversation_engine.domains.llm.types import (
     ReplyFinished,
     TokenUsage,
 )
-from conversation_engine.domains.llm.wire import parse
+from conversation_engine.domains.llm.wire import ServiceClient, parse
 
 DONE = b"[DONE]"
 
@@ -21,7 +19,7 @@ DONE = b"[DONE]"
 class OpenAIChatProvider:
     """Streams `POST {base_url}/chat/completions`."""
 
-    def __init__(self, client: httpx2.AsyncClient, *, name: str, base_url: str, api_key: str | None) -> None:
+    def __init__(self, client: ServiceClient, *, name: str, base_url: str, api_key: str | None) -> None:
         self._client = client
         self._name = name
         self._url = base_url.rstrip("/") + "/chat/completions"

@@ -5,11 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-import httpx2
-
 from conversation_engine.domains.llm.errors import MalformedStreamError, ModelError
 from conversation_engine.domains.llm.types import ModelEvent, ReplyFinished, TextDelta
-from conversation_engine.domains.llm.wire import drain, event_stream
+from conversation_engine.domains.llm.wire import ServiceClient, drain
 from conversation_engine.kernel.text import storable
 
 
@@ -45,10 +43,10 @@ class StreamedReply(ABC):
 
 
 async def stream_reply(
-    client: httpx2.AsyncClient, url: str, *, headers: Mapping[str, str], body: Mapping[str, Any], reply: StreamedReply
+    client: ServiceClient, url: str, *, headers: Mapping[str, str], body: Mapping[str, Any], reply: StreamedReply
 ) -> AsyncGenerator[ModelEvent, None]:
     """POST `body` and yield what `reply` reads from the answer. Raises a ModelError, after the text before it."""
-    async with event_stream(client, url, headers=headers, body=body) as batches:
+    async with client.event_stream(url, headers=headers, body=body) as batches:
         async for payloads in batches:
             if text := reply.read(payloads):
                 yield TextDelta(text=storable(text))

@@ -3,13 +3,12 @@
 import contextlib
 from collections.abc import AsyncGenerator
 
-import httpx2
-
 from conversation_engine.domains.llm.errors import ModelUnreachableError
 from conversation_engine.domains.llm.providers.local.errors import LocalModelUnavailableError
 from conversation_engine.domains.llm.providers.local.supervisor import LocalModelServer
 from conversation_engine.domains.llm.providers.openai_chat import OpenAIChatProvider
 from conversation_engine.domains.llm.types import ModelEvent, ModelRequest
+from conversation_engine.domains.llm.wire import ServiceClient
 
 MODEL_NAME = "smollm2-135m-instruct"
 
@@ -20,7 +19,7 @@ class LocalProvider:
     name = "local"
     model_name = MODEL_NAME
 
-    def __init__(self, client: httpx2.AsyncClient, *, slots: int, threads: int) -> None:
+    def __init__(self, client: ServiceClient, *, slots: int, threads: int) -> None:
         self._client = client
         self._server = LocalModelServer(slots=slots, threads=threads)
 
