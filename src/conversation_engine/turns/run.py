@@ -13,7 +13,7 @@ from conversation_engine.kernel.errors import EngineError
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.types import Turn, TurnState
 
-FIRST_PAGE_MESSAGES: Final = 32
+FIRST_PAGE_MESSAGES: Final = 64
 
 
 @dataclass(slots=True, kw_only=True)

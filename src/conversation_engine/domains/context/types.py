@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 WindowRole = Literal["system", "user", "assistant"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A stored message that may be shown."""
+class Candidate(NamedTuple):
+    """A stored message that may be shown. A tuple: hundreds are made for one turn."""
 
     sequence_number: int
     role: WindowRole
@@ -18,8 +17,7 @@ class Candidate:
     """In the model's own vocabulary, without the chat template's share."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowMessage:
+class WindowMessage(NamedTuple):
     """A message as it will be shown."""
 
     role: WindowRole

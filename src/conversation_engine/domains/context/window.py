@@ -40,7 +40,7 @@ def plan_window(
         raise NothingToAnswerError
     kept.reverse()
     shown = [WindowMessage(role="system", text=system_prompt)] if system_prompt else []
-    shown += [WindowMessage(role=candidate.role, text=candidate.text) for candidate in kept]
+    shown += [WindowMessage(candidate.role, candidate.text) for candidate in kept]
     manifest = {
         "strategy": STRATEGY,
         "budget_tokens": budget_tokens,

@@ -66,6 +66,8 @@ _NEWEST = (
     .order_by(_messages.c.sequence_number.desc())
     .limit(bindparam("count"))
 )
+_ROLES = {role.value: role for role in MessageRole}
+"""A look-up where `MessageRole(…)` would be called hundreds of times a turn."""
 
 
 class ConversationRepo:
@@ -185,7 +187,7 @@ class MessageRepo:
         """At most `count` messages below `before`, newest first: one index range, however long the talk."""
         rows = tx.execute(_NEWEST, {"conversation_id": conversation_id, "before": before, "count": count})
         return [
-            Utterance(number, MessageRole(role), content if form == "text" else json.loads(content), tokens)
+            Utterance(number, _ROLES[role], content if form == "text" else json.loads(content), tokens)
             for number, role, content, form, tokens in rows.all()
         ]
 

@@ -1,5 +1,6 @@
 """Which models there are, and who answers for each."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Final
 
 from conversation_engine.domains.llm.errors import UnknownModelError
 from conversation_engine.domains.llm.ports import ModelProvider
+from conversation_engine.domains.llm.pricing import load_prices
 from conversation_engine.domains.llm.types import ModelCard
 from conversation_engine.kernel.text import checked_text
 
@@ -52,8 +54,11 @@ class ModelCatalog:
         return self._families[card.name.partition("/")[0]].provider
 
     async def warm_up(self) -> None:
-        """Let the default model get ready, if it can do so ahead of its first call."""
-        await self.provider(self.card(None)).warm_up()
+        """Let the default model and the prices get ready ahead of the first call. Raises UnknownModelError."""
+        card = self.card(None)
+        await self.provider(card).warm_up()
+        if not card.is_free:
+            await asyncio.to_thread(load_prices)
 
     async def aclose(self) -> None:
         """Close every provider, the others too when one fails to."""

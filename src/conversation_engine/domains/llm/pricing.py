@@ -15,7 +15,7 @@ def cost_of(card: ModelCard, usage: TokenUsage, *, at: datetime) -> Decimal | No
     """US dollars at the prices of that day; `None`, never 0, when nobody knows the model's price."""
     if card.is_free:
         return Decimal(0)
-    from genai_prices import Usage  # 60 ms to import: only once there is something to price
+    from genai_prices import Usage  # not at the top: see `load_prices`
 
     known = _find(card.provider, card.provider_model)
     if known is None:
@@ -30,6 +30,11 @@ def cost_of(card: ModelCard, usage: TokenUsage, *, at: datetime) -> Decimal | No
         return model.calc_price(used, provider, genai_request_timestamp=at).total_price
     except ValueError:  # counts that cannot be
         return None
+
+
+def load_prices() -> None:
+    """Read the table now rather than at the first price: 0.4 s, which an import of the library must not cost."""
+    _find("openai", "gpt-4o")
 
 
 @lru_cache(maxsize=256)

@@ -25,4 +25,9 @@ def count_tokens(text: str) -> int:
 
 def tokens_for(card: ModelCard, o200k_tokens: int) -> int:
     """What `o200k_tokens` come to in this model's vocabulary, on the safe side."""
-    return math.ceil(o200k_tokens * _RATIO_BY_PROVIDER.get(card.provider, 1.25))
+    return math.ceil(o200k_tokens * ratio_for(card))
+
+
+def ratio_for(card: ModelCard) -> float:
+    """This model's tokens per o200k token, on the safe side."""
+    return _RATIO_BY_PROVIDER.get(card.provider, 1.25)

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from conversation_engine.kernel.ids import ConversationId, LlmRequestId, TurnId, UserId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LLMMessage:
+class LLMMessage(NamedTuple):
     """One message as a model is shown it."""
 
     role: Literal["system", "user", "assistant"]

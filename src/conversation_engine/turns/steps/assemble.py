@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from math import ceil
 from typing import Final
 
 from conversation_engine.domains.context.types import Candidate, Window
@@ -10,13 +11,13 @@ from conversation_engine.domains.context.window import plan_window
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import Conversation, Utterance
 from conversation_engine.domains.llm.service import LlmService
-from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, count_tokens, tokens_for
+from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, count_tokens, ratio_for, tokens_for
 from conversation_engine.domains.llm.types import ModelCard, Sampling
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.turns.run import FIRST_PAGE_MESSAGES, TurnRun
 
 PAGE_GROWTH: Final = 4
-"""Each further page is larger, so that even a window of 600 messages takes three statements."""
+"""Each further page is larger, so that even a window of 1,300 messages takes three statements."""
 
 
 class AssembleStep:
@@ -65,8 +66,7 @@ class AssembleStep:
     ) -> Iterator[Candidate]:
         page, count = first_page, FIRST_PAGE_MESSAGES
         while True:
-            for message in page:
-                yield _candidate(message, card)
+            yield from _as_candidates(page, card)
             if len(page) < count:
                 return
             count *= PAGE_GROWTH
@@ -78,19 +78,14 @@ class _MoreIsNeeded(Exception):
 
 
 def _candidates(page: Sequence[Utterance], card: ModelCard) -> Iterator[Candidate]:
-    for message in page:
-        yield _candidate(message, card)
+    yield from _as_candidates(page, card)
     if len(page) >= FIRST_PAGE_MESSAGES:
         raise _MoreIsNeeded
 
 
-def _candidate(message: Utterance, card: ModelCard) -> Candidate:
-    content = message.content
-    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-    tokens = message.token_count if message.token_count is not None else count_tokens(text)
-    return Candidate(
-        sequence_number=message.sequence_number,
-        role=message.role.value,
-        text=text,
-        tokens=tokens_for(card, tokens),
-    )
+def _as_candidates(page: Sequence[Utterance], card: ModelCard) -> Iterator[Candidate]:
+    ratio = ratio_for(card)
+    for number, role, content, tokens in page:
+        text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        own_tokens = ceil(ratio * (count_tokens(text) if tokens is None else tokens))
+        yield Candidate(number, role.value, text, own_tokens)

@@ -46,7 +46,7 @@ class GenerateStep:
             turn_id=run.turn.id,
             attempt=run.turn.attempt,
             card=run.card,
-            messages=[LLMMessage(role=message.role, content=message.text) for message in window.messages],
+            messages=[LLMMessage(message.role, message.text) for message in window.messages],
             sampling=replace(run.turn.sampling, reply_limit_tokens=limit),
             input_tokens=window.input_tokens,
         )
