@@ -18,7 +18,7 @@ TURNS = {1: 150, 16: 30}
 LEAST_SHARE = 0.2
 MOST_FIRST_TOKEN = 5.0
 MOST_GROWTH = 1.5
-"""Last fifth over first fifth of 150 turns: what is sent to the model grows from 1 to 299 messages meanwhile."""
+"""Last fifth over first fifth of 150 turns: what is sent to the model grows from 1 to 100 messages meanwhile."""
 
 
 @dataclass(slots=True)
