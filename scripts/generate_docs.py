@@ -24,7 +24,9 @@ def settings_page() -> str:
 
 def errors_page() -> str:
     """Every error code."""
-    import conversation_engine.entrypoints.http.app  # noqa: F401 - registers every error
+    import conversation_engine.dialogue.service
+    import conversation_engine.entrypoints.cli.main
+    import conversation_engine.entrypoints.http.app  # noqa: F401 - together they register every error
     from conversation_engine.infra.web.problems import STATUS_BY_KIND
     from conversation_engine.kernel.errors import EngineError
 
@@ -52,19 +54,22 @@ def tables_page() -> str:
 
 
 def cli_page() -> str:
-    """Every command."""
+    """Every command, as `--help` tells it."""
     import typer.main
-    from click import Context, Group
+    from typer.testing import CliRunner
 
     from conversation_engine.entrypoints.cli.main import app
 
-    def pages(command: object, path: str) -> Iterator[str]:
-        yield f"\n## `{path}`\n\n```text\n{command.get_help(Context(command, info_name=path))}\n```\n"
-        if isinstance(command, Group):
-            for name, child in sorted(command.commands.items()):
-                yield from pages(child, f"{path} {name}")
+    runner = CliRunner(env={"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"})
 
-    return "# Commands\n" + NOTE + "".join(pages(typer.main.get_command(app), "convo"))
+    def pages(command: object, path: list[str]) -> Iterator[str]:
+        told = runner.invoke(app, [*path, "--help"], prog_name="convo").output
+        lines = "\n".join(line.rstrip() for line in told.strip().splitlines())
+        yield f"\n## `{' '.join(['convo', *path])}`\n\n```text\n{lines}\n```\n"
+        for name, child in sorted(getattr(command, "commands", {}).items()):
+            yield from pages(child, [*path, name])
+
+    return "# Commands\n" + NOTE + "".join(pages(typer.main.get_command(app), []))
 
 
 def openapi_document() -> str:
@@ -79,6 +84,7 @@ def openapi_document() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": cli_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
     "tables.md": tables_page,

@@ -1,5 +1,6 @@
 """Chooses every implementation."""
 
+import os
 from collections.abc import Mapping
 
 from conversation_engine.domains.conversations.service import ConversationService
@@ -24,7 +25,7 @@ def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> Mode
     local = LocalProvider(
         ServiceClient(settings, keeps_connections=False),
         slots=settings.local_model_slots,
-        threads=settings.local_model_threads,
+        threads=settings.local_model_threads or max(1, (os.cpu_count() or 2) - 1),
     )
     openai = OpenAIChatProvider(
         ServiceClient(settings),

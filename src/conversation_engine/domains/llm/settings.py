@@ -19,7 +19,12 @@ class LlmSettings(BaseModel):
     anthropic_base_url: str = Field("https://api.anthropic.com", description="Where `anthropic/…` models are.")
     anthropic_api_key: SecretStr | None = Field(None, description="Key for `anthropic/…` models.")
     local_model_slots: int = Field(2, ge=1, description="Conversations the local model answers at the same time.")
-    local_model_threads: int = Field(2, ge=1, description="CPU threads of the local model.")
+    local_model_threads: int = Field(
+        0,
+        ge=0,
+        description="CPU threads of the local model; 0: one fewer than the machine has. On a busy machine a thread "
+        "too many is slower by far: they wait for each other by spinning.",
+    )
     model_context_tokens: int = Field(
         128_000, ge=256, description="Context length assumed for a hosted model, prompt and reply together."
     )

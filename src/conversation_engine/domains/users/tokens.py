@@ -64,6 +64,8 @@ class TokenService:
                 issuer=self._issuer,
                 options={"require": ["exp", "sub", "aud", "iss"], "verify_exp": False, "verify_iat": False},
             )
+            if int(claims.get("iat", 0)) > self._clock.now().timestamp():
+                raise jwt.ImmatureSignatureError
             user_id = checked_text(claims["sub"], name="user id", limit_characters=USER_ID_LIMIT_CHARACTERS)
             principal = Principal(user_id=UserId(user_id), role=Role(claims.get("role", Role.STUDENT)))
             return principal, int(claims["exp"])

@@ -36,7 +36,7 @@ class LocalModelServer:
         model_path: Path | None = None,
         context_tokens: int = 8192,
         slots: int = 2,
-        threads: int = 2,
+        threads: int = 1,
         start_timeout_seconds: float = 60.0,
     ) -> None:
         """Describe the process; nothing starts yet.

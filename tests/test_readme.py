@@ -1,0 +1,91 @@
+"""The five-minute tour of the README works as it is written, word for word but for the port."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+
+from tests.conftest import until
+
+ROOT = Path(__file__).resolve().parents[1]
+TOUR = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+PORT = "8000"
+
+pytestmark = [pytest.mark.local_model, pytest.mark.slow]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return os.environ | {"CE_DATA_DIR": str(tmp_path / "data")}
+
+
+@contextlib.contextmanager
+def running(environment: dict[str, str], port: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`make run`, stopped by Ctrl-C, as in a terminal: the whole group hears it."""
+    command = ["make", "run", f"PORT={port}"]
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield server
+        os.killpg(server.pid, signal.SIGINT)
+        server.wait(5)
+    finally:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def is_up(port: str) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).close()
+    except URLError:
+        return False
+    return True
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return str(listener.getsockname()[1])
+
+
+def talk(script: str, environment: dict[str, str]) -> str:
+    told = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert told.returncode == 0, told.stderr
+    return told.stdout
+
+
+async def test_the_tour(environment: dict[str, str]) -> None:
+    sign_in, stream, ask, look, pipe = TOUR
+    port = free_port()
+    prelude = sign_in.replace(PORT, port)
+    with running(environment, port):
+        await until(lambda: is_up(port), seconds=30)
+        marks = "\necho; echo ═══\n"
+        script = marks.join([prelude, stream, ask, look]).replace(f":{PORT}", f":{port}")
+        _, streamed, asked, looked = talk(script, environment).split("═══")
+    said = "".join(json.loads(line)["text"] for line in re.findall(r"event: reply\.delta\ndata: (.*)", streamed))
+    answer = json.loads(asked)
+    conversation, context = (json.loads(line) for line in looked.strip().splitlines())
+    assert said
+    assert "event: turn.completed" in streamed
+    assert answer["state"] == "completed"
+    assert [message["role"] for message in conversation["messages"]] == ["user", "assistant"] * 2
+    assert conversation["messages"][1]["content"] == said
+    assert conversation["messages"][3]["content"] == answer["message"]["content"]
+    assert said in [message["content"] for message in context["messages"]]
+    assert talk(pipe, environment).strip()
