@@ -10,6 +10,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import pytest
@@ -69,6 +70,16 @@ def talk(script: str, environment: dict[str, str]) -> str:
     return told.stdout
 
 
+def documents_in(text: str) -> list[dict[str, Any]]:
+    """JSON objects, one right after the other."""
+    documents, at = [], text.find("{")
+    while at >= 0:
+        document, end = json.JSONDecoder().raw_decode(text, at)
+        documents.append(document)
+        at = text.find("{", end)
+    return documents
+
+
 async def test_the_tour(environment: dict[str, str]) -> None:
     sign_in, stream, ask, look, pipe = TOUR
     port = free_port()
@@ -80,7 +91,7 @@ async def test_the_tour(environment: dict[str, str]) -> None:
         _, streamed, asked, looked = talk(script, environment).split("═══")
     said = "".join(json.loads(line)["text"] for line in re.findall(r"event: reply\.delta\ndata: (.*)", streamed))
     answer = json.loads(asked)
-    conversation, context = (json.loads(line) for line in looked.strip().splitlines())
+    conversation, context = documents_in(looked)
     assert said
     assert "event: turn.completed" in streamed
     assert answer["state"] == "completed"

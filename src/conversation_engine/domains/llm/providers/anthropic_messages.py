@@ -10,7 +10,7 @@ from conversation_engine.domains.llm.errors import (
     RateLimitedError,
     StreamCutError,
 )
-from conversation_engine.domains.llm.providers.streamed_reply import StreamedReply, count, stream_reply, text_of
+from conversation_engine.domains.llm.streamed_reply import StreamedReply, count, stream_reply, text_of
 from conversation_engine.domains.llm.types import (
     LLMMessage,
     ModelEvent,

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from conversation_engine.domains.llm.errors import ErrorInStreamError, StreamCutError
-from conversation_engine.domains.llm.providers.streamed_reply import StreamedReply, count, stream_reply, text_of
+from conversation_engine.domains.llm.streamed_reply import StreamedReply, count, stream_reply, text_of
 from conversation_engine.domains.llm.types import (
     ModelEvent,
     ModelRequest,
