@@ -5,7 +5,6 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -13,22 +12,18 @@ import structlog
 from benchmarks.load import Load, send_from_a_process
 from benchmarks.product import product_server, token_for, upstream_server
 from benchmarks.table import Bar, print_table
-from benchmarks.talking import OWNER, Talker, talker
+from benchmarks.talking import StorePath, Talker, talker
 from benchmarks.upstream import CHUNKS
 from conversation_engine.domains.llm.providers.openai_chat import OpenAIChatProvider
-from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import LLMMessage, ModelRequest, Sampling
 from conversation_engine.domains.llm.wire import ServiceClient
 from conversation_engine.engine.settings import Settings
-from conversation_engine.engine.wiring import make_catalog
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.ids import TurnId
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.reply_log import ReplyLog
-from conversation_engine.turns.repo import Lease
 from conversation_engine.turns.schemas import frame_of
-from conversation_engine.turns.steps.admit import AdmitStep
-from conversation_engine.turns.types import NewTurn, ReplyDelta
+from conversation_engine.turns.types import ReplyDelta
 
 DELAYS_MS = (0.0, 2.0)
 """All at once, as a fast service or a proxy sends them; and one by one, as tokens come."""
@@ -105,18 +100,12 @@ async def _pauses(seconds: float) -> None:
 
 async def _log(speaker: Talker, pause_seconds: float, sizes: Sizes) -> float:
     engine = speaker.engine
-    settings = engine.settings
-    llm = LlmService(make_catalog(settings, {}), clock=engine.clock, settings=settings)
-    admit = AdmitStep(engine.database, conversations=engine.conversations, llm=llm, clock=engine.clock)
-    lease = Lease(holder=new_id(), expires_at=engine.clock.now() + timedelta(minutes=10))
-    runs = []
-    for _ in range(sizes.replies + 1):
-        new = NewTurn(conversation_id=await speaker.new_conversation(), owner_id=OWNER, content="?", model="local")
-        runs.append(await admit(new, lease=lease))
+    path = StorePath(engine)
+    runs = [await path.admitted(await speaker.new_conversation(), "?") for _ in range(sizes.replies + 1)]
     log = ReplyLog(
         engine.database,
-        holder=lease.holder,
-        interval_seconds=settings.checkpoint_interval_seconds,
+        holder=path.holder,
+        interval_seconds=engine.settings.checkpoint_interval_seconds,
         on_lost=lambda turn_id: None,
     )
     log.start()

@@ -18,14 +18,17 @@ from conversation_engine.engine.migrating import upgrade
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_catalog
 from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.ids import ConversationId, LlmRequestId, MessageId, UserId
 from conversation_engine.testing import Say, ScriptedModel
+from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.repo import Lease
+from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.steps.admit import AdmitStep
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.record import Ending, RecordStep
-from conversation_engine.turns.types import NewTurn, TurnState
+from conversation_engine.turns.types import BusyPolicy, NewTurn, TurnState
 
 OWNER = UserId("bench")
 USAGE = TokenUsage(input_tokens=500, cached_tokens=0, output_tokens=210)
@@ -72,16 +75,16 @@ class StorePath:
         llm = LlmService(catalog, clock=engine.clock, settings=engine.settings)
         database, conversations, clock = engine.database, engine.conversations, engine.clock
         self._clock = clock
-        self._holder = new_id()
-        self._admit = AdmitStep(database, conversations=conversations, llm=llm, clock=clock)
+        self.holder = new_id()
+        line = TurnLine(conversations=conversations, llm=llm, clock=clock, limit=engine.settings.queue_limit)
+        ledger = IdempotencyLedger(database, clock=clock, hours=engine.settings.idempotency_hours)
+        self._admit = AdmitStep(database, conversations=conversations, llm=llm, clock=clock, line=line, ledger=ledger)
         self._assemble = AssembleStep(database, conversations=conversations, llm=llm)
-        self._record = RecordStep(database, conversations=conversations, llm=llm, clock=clock)
+        self._record = RecordStep(database, conversations=conversations, llm=llm, clock=clock, line=line)
 
     async def turn(self, conversation_id: ConversationId, question: str, reply: str) -> None:
         """admit → assemble → record."""
-        lease = Lease(holder=self._holder, expires_at=self._clock.now() + timedelta(seconds=30))
-        new = NewTurn(conversation_id=conversation_id, owner_id=OWNER, content=question, model="scripted/model")
-        run = await self._admit(new, lease=lease)
+        run = await self.admitted(conversation_id, question)
         window = await self._assemble(run)
         ending = Ending(
             turn=run.turn,
@@ -91,10 +94,19 @@ class StorePath:
             error=None,
             manifest=window.manifest,
             is_checkpointed=False,
-            holder=self._holder,
+            holder=self.holder,
         )
-        if await self._record(ending) is None:
+        if await self._record(ending, lease=None) is None:
             raise AssertionError("the turn was not recorded")
+
+    async def admitted(self, conversation_id: ConversationId, question: str) -> TurnRun:
+        """A turn whose first transaction is done; nobody works on it."""
+        new = NewTurn(conversation_id=conversation_id, owner_id=OWNER, content=question, model="scripted/model")
+        lease = Lease(holder=self.holder, expires_at=self._clock.now() + timedelta(minutes=10))
+        admission = await self._admit(new, lease=lease, policy=BusyPolicy.REJECT)
+        if admission.run is None:
+            raise AssertionError("the turn does not run")
+        return admission.run
 
     def _attempt(self, card: ModelCard, conversation_id: ConversationId, turn_id: str) -> Attempt:
         return Attempt(

@@ -1,5 +1,6 @@
 """What a turn costs the store."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +26,11 @@ STATEMENTS_OF_A_TURN = {
     "SELECT messages": 1,  # the window, one more for every page of messages that fits beyond the first
 }
 """Two transactions, apart from checkpoints. A reply that is said at once may be recorded before one is due."""
+
+
+WITHOUT_CHORES = {"sweep_seconds": 3600, "lease_seconds": 3600, "stop_poll_seconds": 3600}
+CHORES_BEGIN_SECONDS = 0.3
+"""A process looks for lost turns once when it starts."""
 
 
 @contextmanager
@@ -64,13 +70,14 @@ async def lengthen(engine: ConversationEngine, conversation_id: ConversationId, 
 @pytest.fixture
 async def engine(open_engine: OpenEngine) -> ConversationEngine:
     """An engine without chores in between, with a model that reads some forty short messages."""
-    return await open_engine(
+    engine = await open_engine(
         ScriptedModel(*[[Say("a reply")]] * 9),
-        sweep_seconds=3600,
-        lease_seconds=3600,
+        **WITHOUT_CHORES,
         model_context_tokens=512,
         reply_limit_tokens=64,
     )
+    await asyncio.sleep(CHORES_BEGIN_SECONDS)
+    return engine
 
 
 class TestStatements:
@@ -92,7 +99,8 @@ class TestStatements:
 
     async def test_hardly_grow_where_the_whole_history_fits(self, open_engine: OpenEngine) -> None:
         """A window of 400 messages may not take as many round trips as it has pages of the first one's size."""
-        roomy = await open_engine(ScriptedModel(), sweep_seconds=3600, lease_seconds=3600)
+        roomy = await open_engine(ScriptedModel(), **WITHOUT_CHORES)
+        await asyncio.sleep(CHORES_BEGIN_SECONDS)
         conversation = await begin(roomy)
         await lengthen(roomy, conversation.id, 400)
         with counted() as seen:

@@ -363,7 +363,7 @@ class TestStream:
         events = [type(event).__name__ async for event in engine.turns.follow(turn)]
         assert events[0] == "TurnStarted"
         assert events.count("Heartbeat") >= 3
-        assert events[-2:] == ["ReplyDelta", "TurnEnded"]
+        assert [event for event in events if event != "Heartbeat"] == ["TurnStarted", "ReplyDelta", "TurnEnded"]
 
 
 class TestConcurrency:
@@ -464,7 +464,9 @@ class TestCancel:
         for steps in range(25):  # as many turns of the event loop pass before it
             conversation = await begin(engine)
             turn = await ask(engine, conversation.id)
-            run = engine.turns._runs[turn.id]  # the service's own verb reads the store first, which takes many steps
+            run = engine.turns._runner._runs[
+                turn.id
+            ]  # the service's own verb reads the store first, which takes many steps
             for _ in range(steps):
                 await asyncio.sleep(0)
             run.stop(TurnState.CANCELLED)
@@ -474,7 +476,7 @@ class TestCancel:
         engine = await open_engine(ToldModel())
         conversation = await begin(engine)
         turn = await ask(engine, conversation.id)
-        run = engine.turns._runs[turn.id]
+        run = engine.turns._runner._runs[turn.id]
         while run.generation is None:  # its task exists from now on, but has not taken its first step
             await asyncio.sleep(0)
         run.stop(TurnState.CANCELLED)

@@ -5,9 +5,10 @@ from sqlalchemy import MetaData
 from conversation_engine.domains.conversations import models as conversations
 from conversation_engine.domains.llm import models as llm
 from conversation_engine.infra.db.base import Base
+from conversation_engine.infra.idempotency import models as idempotency
 from conversation_engine.turns import models as turns
 
-_TABLES_ARE_REGISTERED_BY = (conversations, llm, turns)
+_TABLES_ARE_REGISTERED_BY = (conversations, idempotency, llm, turns)
 
 
 def schema() -> MetaData:

@@ -13,6 +13,7 @@ from conversation_engine.domains.conversations.settings import ConversationSetti
 from conversation_engine.domains.llm.settings import LlmSettings
 from conversation_engine.domains.users.settings import TokenSettings
 from conversation_engine.infra.db.settings import DatabaseSettings
+from conversation_engine.infra.idempotency.settings import IdempotencySettings
 from conversation_engine.infra.web.settings import WebSettings
 from conversation_engine.turns.settings import TurnSettings
 
@@ -24,6 +25,7 @@ class Settings(
     ConversationSettings,
     LlmSettings,
     TurnSettings,
+    IdempotencySettings,
     TokenSettings,
     WebSettings,
     DatabaseSettings,

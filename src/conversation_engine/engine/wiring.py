@@ -11,6 +11,7 @@ from conversation_engine.domains.users.secret import local_secret
 from conversation_engine.domains.users.tokens import TokenService
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.db.database import Database
+from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.turns.service import TurnService
 
@@ -56,7 +57,8 @@ def make_turns(
     """The write path over one database."""
     conversations = ConversationService(database, clock=clock, settings=settings)
     llm = LlmService(catalog, clock=clock, settings=settings)
-    turns = TurnService(database, conversations=conversations, llm=llm, clock=clock, settings=settings)
+    ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
+    turns = TurnService(database, conversations=conversations, llm=llm, clock=clock, settings=settings, ledger=ledger)
     return conversations, turns
 
 

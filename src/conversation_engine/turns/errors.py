@@ -26,6 +26,21 @@ class TurnInProgressError(EngineError):
             turn_id=turn_id,
             retry_after=1,
         )
+        self.turn_id = turn_id
+
+
+class QueueFullError(EngineError):
+    """Too many turns wait in line."""
+
+    code = "turn_queue_full"
+    kind = Kind.RATE_LIMITED
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} turns are waiting in this conversation already. Wait for some to end, then try again.",
+            limit=limit,
+            retry_after=5,
+        )
 
 
 class ShuttingDownError(EngineError):

@@ -25,6 +25,8 @@ class TurnModel(Base):
     reply_metadata: Mapped[dict[str, Any]] = mapped_column(JsonType)
     user_message_id: Mapped[str | None] = mapped_column(IdType)
     reply_message_id: Mapped[str] = mapped_column(IdType)
+    queued_message: Mapped[dict[str, Any] | None] = mapped_column(JsonType)
+    stop_requested: Mapped[str | None] = mapped_column(String(20))
     lease_owner: Mapped[str | None] = mapped_column(IdType)
     lease_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     manifest: Mapped[dict[str, Any] | None] = mapped_column(JsonType)
@@ -50,6 +52,13 @@ class TurnModel(Base):
             "lease_expires_at",
             sqlite_where=text("state = 'running'"),
             postgresql_where=text("state = 'running'"),
+        ),
+        Index(
+            "ix_turns_queued",
+            "conversation_id",
+            "id",
+            sqlite_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued'"),
         ),
         Index("ix_turns_conversation_id", "conversation_id", "id"),
     )

@@ -1,15 +1,17 @@
 """The order of the steps, and what happens when one fails."""
 
 import asyncio
+from collections.abc import Callable
 
 from conversation_engine.domains.llm.errors import ModelError
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.errors import EngineError, InternalError
 from conversation_engine.turns.reply_log import ReplyLog
+from conversation_engine.turns.repo import Lease
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.generate import GenerateStep
-from conversation_engine.turns.steps.record import Ending, RecordStep
+from conversation_engine.turns.steps.record import Ending, Recorded, RecordStep
 from conversation_engine.turns.types import TurnDetail, TurnEnded, TurnError
 
 RECORD_RETRY_SECONDS = (0.1, 0.5, 2.0, 5.0)
@@ -29,8 +31,11 @@ class TurnPipeline:
         self._record = record
         self._reply_log = reply_log
 
-    async def __call__(self, run: TurnRun, *, holder: str) -> None:
-        """assemble → generate → record, then tell the watchers."""
+    async def __call__(self, run: TurnRun, *, holder: str, lease: Callable[[], Lease | None]) -> TurnRun | None:
+        """assemble → generate → record, then tell the watchers.
+
+        Returns the turn that was next in line: it started in the same transaction, under `lease()`.
+        """
         try:
             run.window = await self._assemble(run)
             await self._generate(run)
@@ -40,18 +45,19 @@ class TurnPipeline:
             _log.exception("turn.crashed", turn_id=run.turn.id)
             run.error = InternalError()
         await self._reply_log.settle(run.live)
-        detail = await self._recorded(_ending(run, holder=holder))
-        if detail is None:
+        recorded = await self._recorded(_ending(run, holder=holder), lease)
+        if recorded is None:
             run.live.abandon()
             _log.warning("turn.lost", turn_id=run.turn.id)
-            return
-        run.live.end(TurnEnded(detail=detail, offset=run.live.length))
-        _log_end(run, detail)
+            return None
+        run.live.end(TurnEnded(detail=recorded.detail, offset=run.live.length))
+        _log_end(run, recorded.detail)
+        return recorded.successor
 
-    async def _recorded(self, ending: Ending) -> TurnDetail | None:
+    async def _recorded(self, ending: Ending, lease: Callable[[], Lease | None]) -> Recorded | None:
         for wait in (*RECORD_RETRY_SECONDS, None):
             try:
-                return await self._record(ending)
+                return await self._record(ending, lease=lease())
             except Exception as error:  # noqa: BLE001 - whatever the store says, the reply must be kept
                 _log.exception("turn.record_failed", turn_id=ending.turn.id, error=type(error).__name__)
                 if wait is None:

@@ -1,16 +1,23 @@
-"""Ends turns whose process died: the lease ran out, what was checkpointed is kept."""
+"""Turns whose process died: the lease ran out, what was checkpointed is kept, or the model is asked once more."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
+from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock
+from conversation_engine.kernel.errors import EngineError
 from conversation_engine.kernel.ids import TurnId
+from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.repo import Lease, TurnRepo
+from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.steps.record import Ending, RecordStep
 from conversation_engine.turns.types import Turn, TurnError, TurnState
 
 CLAIM_COUNT = 100
+MOST_ATTEMPTS = 2
 INTERRUPTED = TurnError(
     code="turn_interrupted",
     detail="The server stopped while it was answering. What was said so far is kept; ask again for the rest.",
@@ -21,42 +28,69 @@ _log = get_logger(__name__)
 class TurnRecovery:
     """Claims expired leases; any number of processes may do so at once."""
 
-    def __init__(self, database: Database, *, record: RecordStep, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        conversations: ConversationService,
+        record: RecordStep,
+        line: TurnLine,
+        clock: Clock,
+        mode: Literal["interrupt", "retry"],
+    ) -> None:
         self._database = database
+        self._conversations = conversations
         self._record = record
+        self._line = line
         self._clock = clock
+        self._mode = mode
         self._repo = TurnRepo()
 
-    async def sweep(self, *, lease: Lease, running_here: Sequence[TurnId]) -> int:
-        """End every turn whose lease has run out, but for those that this very process is still at.
+    async def sweep(self, *, lease: Lease, running_here: Sequence[TurnId]) -> list[TurnRun]:
+        """End or restart every turn whose lease has run out, but for those that this very process is still at.
 
-        Returns how many. One transaction to claim, one a turn to end.
+        Returns what is to run here now: restarted turns, and those that were next in line. One transaction to
+        claim, two a turn.
         """
         now = self._clock.now()
         turns = await self._database.write(
             lambda tx: self._repo.claim_expired(tx, now=now, lease=lease, but=running_here, count=CLAIM_COUNT)
         )
-        for turn in turns:
-            await self._interrupt(turn, holder=lease.holder)
-        return len(turns)
+        runs = [await self._recover(turn, lease=lease) for turn in turns]
+        return [run for run in runs if run is not None]
 
-    async def _interrupt(self, turn: Turn, *, holder: str) -> None:
-        def work(tx: Tx) -> int:
-            text = self._repo.checkpointed_text(tx, turn.id, attempt=turn.attempt)
-            self._record.record(
-                tx,
-                Ending(
-                    turn=turn,
-                    state=TurnState.INTERRUPTED,
-                    text=text,
-                    attempts=(),
-                    error=INTERRUPTED,
-                    manifest=None,
-                    is_checkpointed=True,
-                    holder=holder,
-                ),
-            )
-            return len(text)
+    async def _recover(self, turn: Turn, *, lease: Lease) -> TurnRun | None:
+        if self._mode == "retry" and turn.attempt < MOST_ATTEMPTS:
+            try:
+                return await self._database.write(lambda tx: self._restart(tx, turn, lease=lease))
+            except EngineError as error:  # its model is no longer known, its conversation is gone, …
+                _log.warning("turn.not_restarted", turn_id=turn.id, error=error.code)
+        text, wanted = await self._database.read(lambda tx: self._kept(tx, turn))
+        ending = Ending(
+            turn=turn,
+            state=wanted or TurnState.INTERRUPTED,
+            text=text,
+            attempts=(),
+            error=None if wanted is TurnState.CANCELLED else INTERRUPTED,
+            manifest=None,
+            is_checkpointed=True,
+            holder=lease.holder,
+        )
+        recorded = await self._record(ending, lease=lease)
+        _log.warning("turn.recovered", turn_id=turn.id, conversation_id=turn.conversation_id, characters=len(text))
+        return recorded.successor if recorded else None
 
-        kept = await self._database.write(work)
-        _log.warning("turn.recovered", turn_id=turn.id, conversation_id=turn.conversation_id, characters=kept)
+    def _kept(self, tx: Tx, turn: Turn) -> tuple[str, TurnState | None]:
+        """What is durable of the reply, and whether somebody wanted it stopped: nobody else writes either now."""
+        text = self._repo.checkpointed_text(tx, turn.id, attempt=turn.attempt)
+        return text, self._repo.stop_requests(tx, [turn.id]).get(turn.id)
+
+    def _restart(self, tx: Tx, turn: Turn, *, lease: Lease) -> TurnRun:
+        """Attempt two begins with an empty reply; watchers are told so."""
+        again = replace(turn, attempt=turn.attempt + 1)
+        conversation = self._conversations.owned(tx, turn.conversation_id, owner_id=turn.owner_id)
+        run = self._line.run_of(tx, again, conversation)
+        self._repo.delete_checkpoints(tx, turn.id)
+        self._repo.start(tx, again, lease=lease)
+        _log.warning("turn.restarted", turn_id=turn.id, attempt=again.attempt)
+        return run

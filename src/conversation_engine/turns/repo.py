@@ -10,13 +10,23 @@ from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, updat
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.kernel.ids import ConversationId, TurnId
+from conversation_engine.kernel.paging import Cursor
 from conversation_engine.turns.models import ReplyCheckpointModel, TurnModel
-from conversation_engine.turns.types import Turn, TurnError, TurnState
+from conversation_engine.turns.types import QueuedMessage, Turn, TurnError, TurnState
 
 _turns = TurnModel.__table__
 _checkpoints = ReplyCheckpointModel.__table__
 
+_in_line = _turns.alias("in_line")
+_NEXT_IN_LINE = (
+    select(_in_line.c.id)
+    .where(_in_line.c.conversation_id == bindparam("of"), _in_line.c.state == TurnState.QUEUED.value)
+    .order_by(_in_line.c.id)
+    .limit(1)
+    .scalar_subquery()
+)
 _INSERT_TURN = insert(_turns)
+_INSERT_AND_LOOK = insert(_turns).returning(_NEXT_IN_LINE)
 _INSERT_CHECKPOINTS = insert(_checkpoints)
 _DELETE_CHECKPOINTS = delete(_checkpoints).where(_checkpoints.c.turn_id == bindparam("turn"))
 _HOLD = (
@@ -44,6 +54,7 @@ _FINISH = (
         lease_owner=None,
         lease_expires_at=None,
     )
+    .returning(_turns.c.id, _NEXT_IN_LINE)
 )
 """Fenced: changes nothing when the lease has passed to somebody else or the turn has ended."""
 
@@ -66,37 +77,107 @@ class Checkpoint:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A turn was ended."""
+
+    has_successor: bool
+    """Whether another waits in line in its conversation."""
+
+
 class TurnRepo:
     """Rows of `turns` and `reply_checkpoints`."""
 
-    def insert(self, tx: Tx, turn: Turn, *, lease: Lease) -> None:
-        """Write a running turn. Raises ConstraintViolation when its conversation has one already."""
-        tx.execute(
-            _INSERT_TURN,
-            {
-                "id": turn.id,
-                "conversation_id": turn.conversation_id,
-                "owner_id": turn.owner_id,
-                "state": turn.state.value,
-                "attempt": turn.attempt,
-                "model": turn.model,
-                "system_prompt": turn.system_prompt,
-                "parameters": turn.sampling.as_json(),
-                "reply_metadata": turn.reply_metadata,
-                "user_message_id": turn.user_message_id,
-                "reply_message_id": turn.reply_message_id,
-                "lease_owner": lease.holder,
-                "lease_expires_at": lease.expires_at,
-                "created_at": turn.created_at,
-            },
-        )
+    def insert(self, tx: Tx, turn: Turn, *, lease: Lease) -> bool:
+        """Write a running turn; whether others wait in line for its conversation.
 
-    def finish(self, tx: Tx, turn: Turn, *, holder: str, manifest: dict[str, Any] | None) -> bool:
-        """Write the final state of `turn`; false when it is no longer `holder`'s to finish."""
-        result = tx.execute(
+        Raises ConstraintViolation when its conversation has a running turn already.
+        """
+        row = _row(turn) | {
+            "lease_owner": lease.holder,
+            "lease_expires_at": lease.expires_at,
+            "of": turn.conversation_id,
+        }
+        return tx.execute(_INSERT_AND_LOOK, row).scalar_one() is not None
+
+    def insert_queued(self, tx: Tx, turn: Turn, message: QueuedMessage | None) -> None:
+        """Write a turn that waits in line."""
+        said = None if message is None else {"content": message.content, "metadata": dict(message.metadata)}
+        tx.execute(_INSERT_TURN, _row(turn) | {"queued_message": said})
+
+    def count_queued(self, tx: Tx, conversation_id: ConversationId) -> int:
+        """How many wait in line."""
+        waiting = (_turns.c.conversation_id == conversation_id, _turns.c.state == TurnState.QUEUED.value)
+        return tx.scalar(select(func.count()).where(*waiting)) or 0
+
+    def next_queued(self, tx: Tx, conversation_id: ConversationId) -> tuple[Turn, QueuedMessage | None] | None:
+        """Who is next in line and what it will say; nobody else can start or cancel it before `tx` ends.
+
+        `None` too while somebody else is at it.
+        """
+        query = (
+            select(*_turns.c)
+            .where(_turns.c.conversation_id == conversation_id, _turns.c.state == TurnState.QUEUED.value)
+            .order_by(_turns.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        row = tx.execute(query).first()
+        if row is None:
+            return None
+        said = row.queued_message
+        return _turn(row), None if said is None else QueuedMessage(content=said["content"], metadata=said["metadata"])
+
+    def conversations_in_line(self, tx: Tx, *, count: int) -> Sequence[ConversationId]:
+        """Conversations in which somebody waits although nothing runs."""
+        running = _turns.alias("running")
+        runs = select(running.c.id).where(
+            running.c.conversation_id == _turns.c.conversation_id, running.c.state == TurnState.RUNNING.value
+        )
+        query = select(_turns.c.conversation_id).where(_turns.c.state == TurnState.QUEUED.value, ~runs.exists())
+        return list(tx.scalars(query.distinct().limit(count)))
+
+    def start(self, tx: Tx, turn: Turn, *, lease: Lease) -> None:
+        """Let a queued or recovered turn run. Raises ConstraintViolation when another one runs."""
+        values = {
+            "state": TurnState.RUNNING.value,
+            "attempt": turn.attempt,
+            "lease_owner": lease.holder,
+            "lease_expires_at": lease.expires_at,
+            "queued_message": None,
+        }
+        tx.execute(update(_turns).where(_turns.c.id == turn.id).values(**values))
+
+    def end_queued(self, tx: Tx, turn: Turn) -> bool:
+        """Write the final state of a turn that never ran; false when it is not in line any more."""
+        values = {
+            "state": turn.state.value,
+            "error_code": turn.error.code if turn.error else None,
+            "error_detail": turn.error.detail if turn.error else None,
+            "finished_at": turn.finished_at,
+        }
+        in_line = (_turns.c.id == turn.id, _turns.c.state == TurnState.QUEUED.value)
+        return tx.execute(update(_turns).where(*in_line).values(**values)).rowcount == 1
+
+    def request_stop(self, tx: Tx, turn_id: TurnId, state: TurnState) -> None:
+        """Ask whichever process runs the turn to end it as `state`. The first request counts."""
+        wanted = (_turns.c.id == turn_id, _turns.c.state == TurnState.RUNNING.value, _turns.c.stop_requested.is_(None))
+        tx.execute(update(_turns).where(*wanted).values(stop_requested=state.value))
+
+    def stop_requests(self, tx: Tx, turn_ids: Sequence[TurnId]) -> dict[TurnId, TurnState]:
+        """Which of these are to end, and how."""
+        query = select(_turns.c.id, _turns.c.stop_requested).where(
+            _turns.c.id.in_(turn_ids), _turns.c.stop_requested.is_not(None)
+        )
+        return {turn_id: TurnState(state) for turn_id, state in tx.execute(query)}
+
+    def finish(self, tx: Tx, turn: Turn, *, holder: str, manifest: dict[str, Any] | None) -> Finished | None:
+        """Write the final state of `turn`; `None` when it is no longer `holder`'s to finish."""
+        row = tx.execute(
             _FINISH,
             {
                 "turn_id": turn.id,
+                "of": turn.conversation_id,
                 "holder": holder,
                 "then": turn.state.value,
                 "shown": manifest,
@@ -104,13 +185,27 @@ class TurnRepo:
                 "detail": turn.error.detail if turn.error else None,
                 "at": turn.finished_at,
             },
-        )
-        return result.rowcount == 1
+        ).first()
+        return None if row is None else Finished(has_successor=row[1] is not None)
 
     def find(self, tx: Tx, turn_id: TurnId) -> Turn | None:
         """The turn, whosever it is."""
         row = tx.execute(select(*_turns.c).where(_turns.c.id == turn_id)).first()
         return None if row is None else _turn(row)
+
+    def list_of(
+        self, tx: Tx, conversation_id: ConversationId, *, state: TurnState | None, cursor: Cursor | None, count: int
+    ) -> list[Turn]:
+        """Newest first (ids grow with time), from `cursor` in its direction."""
+        query = select(*_turns.c).where(_turns.c.conversation_id == conversation_id)
+        if state is not None:
+            query = query.where(_turns.c.state == state.value)
+        is_backward = cursor is not None and cursor.is_backward
+        if cursor is not None:
+            [at] = cursor.key
+            query = query.where(_turns.c.id > at if is_backward else _turns.c.id < at)
+        query = query.order_by(_turns.c.id if is_backward else _turns.c.id.desc()).limit(count)
+        return [_turn(row) for row in tx.execute(query)]
 
     def find_manifest(self, tx: Tx, turn_id: TurnId) -> dict[str, Any] | None:
         """What the model was shown, once the turn has ended."""
@@ -196,6 +291,23 @@ class TurnRepo:
     def delete_checkpoints(self, tx: Tx, turn_id: TurnId) -> None:
         """The reply is a message now: its pieces are not needed any more."""
         tx.execute(_DELETE_CHECKPOINTS, {"turn": turn_id})
+
+
+def _row(turn: Turn) -> dict[str, Any]:
+    return {
+        "id": turn.id,
+        "conversation_id": turn.conversation_id,
+        "owner_id": turn.owner_id,
+        "state": turn.state.value,
+        "attempt": turn.attempt,
+        "model": turn.model,
+        "system_prompt": turn.system_prompt,
+        "parameters": turn.sampling.as_json(),
+        "reply_metadata": turn.reply_metadata,
+        "user_message_id": turn.user_message_id,
+        "reply_message_id": turn.reply_message_id,
+        "created_at": turn.created_at,
+    }
 
 
 def _turn(row: Row[Any]) -> Turn:

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse, wants_event_stream
+from conversation_engine.infra.web.once import RequestOnce
 from conversation_engine.kernel.ids import ConversationId, TurnId, parse_id
-from conversation_engine.turns.schemas import TurnIn, TurnOut, WindowOut, frame_of
+from conversation_engine.turns.schemas import TurnIn, TurnOut, TurnPage, TurnSummary, WindowOut, frame_of
 from conversation_engine.turns.service import TurnService
-from conversation_engine.turns.types import NewTurn, Turn, TurnDetail
+from conversation_engine.turns.types import NewTurn, Turn, TurnDetail, TurnState
 
 router = APIRouter(prefix="/conversations/{conversation_id}", tags=["turns"])
 
@@ -38,11 +39,19 @@ _STREAM: dict[str, Any] = {
 
 @router.post("/turns", status_code=201, responses={200: _STREAM, 201: {"model": TurnOut}}, response_model=None)
 async def submit_turn(
-    conversation_id: ConversationPath, body: TurnIn, *, request: Request, caller: Caller, turns: Turns
+    conversation_id: ConversationPath,
+    body: TurnIn,
+    *,
+    request: Request,
+    caller: Caller,
+    turns: Turns,
+    once: RequestOnce,
+    last_event_id: Annotated[int | None, Header(ge=0)] = None,
 ) -> Response:
     """Say something and have it answered: as a stream, or as JSON when the turn has ended.
 
-    The message is stored before the model is called, and the turn goes on whether or not you stay to listen.
+    The message is stored before the model is called, and the turn goes on whether or not you stay to listen. With
+    an `Idempotency-Key` a repeated request is the same turn: its stream is replayed, from `Last-Event-ID` if given.
     """
     turn = await turns.submit(
         NewTurn(
@@ -52,12 +61,30 @@ async def submit_turn(
             model=body.model,
             sampling=body.sampling(),
             message_metadata=body.message_metadata or {},
+            on_busy=body.on_busy,
+            once=once,
         )
     )
     location = {"location": f"/conversations/{conversation_id}/turns/{turn.id}"}
     if wants_event_stream(request.headers.getlist("accept")):
-        return EventStreamResponse(_frames(turns, turn, after=0), headers=location)
+        return EventStreamResponse(_frames(turns, turn, after=last_event_id or 0), headers=location)
     return _json(await turns.wait(turn), status_code=201, headers=location)
+
+
+@router.get("/turns")
+async def list_turns(
+    conversation_id: ConversationPath,
+    caller: Caller,
+    turns: Turns,
+    *,
+    state: Annotated[TurnState | None, Query(description="`queued`: those that wait in line.")] = None,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> TurnPage:
+    """The conversation's turns, newest first."""
+    page = await turns.list_of(conversation_id, owner_id=caller.user_id, state=state, cursor=cursor, limit=limit)
+    items = [TurnSummary.of(turn) for turn in page.items]
+    return TurnPage(items=items, next=page.next, previous=page.previous)
 
 
 @router.get("/turns/{turn_id}")

@@ -12,12 +12,14 @@ from conversation_engine.domains.conversations.schemas import ContentField, Json
 from conversation_engine.domains.llm.types import Attempt, Sampling, UsageSource
 from conversation_engine.infra.web.event_stream import HEARTBEAT, frame
 from conversation_engine.turns.types import (
+    BusyPolicy,
     Heartbeat,
     ReplyDelta,
     Turn,
     TurnDetail,
     TurnEnded,
     TurnEvent,
+    TurnRestarted,
     TurnStarted,
     TurnState,
 )
@@ -34,6 +36,11 @@ class TurnIn(RequestBody):
     stop: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(default_factory=list, max_length=4)
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
     message_metadata: JsonObject | None = None
+    on_busy: BusyPolicy | None = Field(
+        None,
+        description="If the conversation is still answering: `reject` this turn (409), `queue` it, or `interrupt` "
+        "the running one. Unset: as the server is set up.",
+    )
 
     def sampling(self) -> Sampling:
         """How the reply is to be drawn."""
@@ -82,6 +89,7 @@ class TurnOut(BaseModel):
     id: str
     conversation_id: str
     state: TurnState
+    attempt: int = Field(description="2 when the reply was begun anew after its first process had died.")
     model: str
     user_message_id: str | None
     reply_message_id: str
@@ -101,6 +109,7 @@ class TurnOut(BaseModel):
             id=turn.id,
             conversation_id=turn.conversation_id,
             state=turn.state,
+            attempt=turn.attempt,
             model=turn.model,
             user_message_id=turn.user_message_id,
             reply_message_id=turn.reply_message_id,
@@ -108,10 +117,47 @@ class TurnOut(BaseModel):
             usage=_usage(detail.attempts),
             cost=_cost(detail.attempts),
             attempts=[_attempt(attempt) for attempt in detail.attempts],
-            error=None if turn.error is None else TurnErrorOut(code=turn.error.code, detail=turn.error.detail),
+            error=_error(turn),
             created_at=turn.created_at,
             finished_at=turn.finished_at,
         )
+
+
+class TurnSummary(BaseModel):
+    """A turn without what came of it."""
+
+    id: str
+    state: TurnState
+    attempt: int
+    model: str
+    user_message_id: str | None
+    reply_message_id: str
+    error: TurnErrorOut | None
+    created_at: datetime
+    finished_at: datetime | None
+
+    @staticmethod
+    def of(turn: Turn) -> "TurnSummary":
+        """The wire shape of a turn."""
+        return TurnSummary(
+            id=turn.id,
+            state=turn.state,
+            attempt=turn.attempt,
+            model=turn.model,
+            user_message_id=turn.user_message_id,
+            reply_message_id=turn.reply_message_id,
+            error=_error(turn),
+            created_at=turn.created_at,
+            finished_at=turn.finished_at,
+        )
+
+
+class TurnPage(BaseModel):
+    """Some turns, newest first."""
+
+    items: list[TurnSummary]
+    next: str | None
+    previous: str | None
 
 
 class WindowOut(BaseModel):
@@ -129,11 +175,17 @@ def frame_of(event: TurnEvent) -> bytes:
             return frame(event="reply.delta", data=data.encode(), event_id=offset)
         case Heartbeat():
             return HEARTBEAT
+        case TurnRestarted(turn=turn):
+            return frame(event="turn.restarted", data=_started(turn), event_id=0)
         case TurnStarted(turn=turn, offset=offset):
             return frame(event="turn.started", data=_started(turn), event_id=offset)
         case TurnEnded(detail=detail, offset=offset):
             data_bytes = TurnOut.of(detail).model_dump_json().encode()
             return frame(event=f"turn.{detail.turn.state.value}", data=data_bytes, event_id=offset)
+
+
+def _error(turn: Turn) -> TurnErrorOut | None:
+    return None if turn.error is None else TurnErrorOut(code=turn.error.code, detail=turn.error.detail)
 
 
 def _started(turn: Turn) -> bytes:

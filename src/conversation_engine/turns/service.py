@@ -2,33 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.db.database import Database, Tx
-from conversation_engine.infra.ids import new_id
-from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, TurnId, UserId, parse_id
-from conversation_engine.turns.errors import ShuttingDownError, TurnNotFoundError
-from conversation_engine.turns.pipeline import TurnPipeline
-from conversation_engine.turns.recovery import TurnRecovery
-from conversation_engine.turns.reply_log import ReplyLog
-from conversation_engine.turns.repo import Lease, TurnRepo
-from conversation_engine.turns.run import TurnRun
+from conversation_engine.kernel.paging import Cursor, Page, make_page
+from conversation_engine.turns.errors import ShuttingDownError, TurnInProgressError, TurnNotFoundError
+from conversation_engine.turns.line import TurnLine
+from conversation_engine.turns.repo import TurnRepo
+from conversation_engine.turns.runner import TurnRunner
 from conversation_engine.turns.settings import TurnSettings
 from conversation_engine.turns.state import is_final
 from conversation_engine.turns.steps.admit import AdmitStep
-from conversation_engine.turns.steps.assemble import AssembleStep
-from conversation_engine.turns.steps.generate import GenerateStep
-from conversation_engine.turns.steps.record import RecordStep
 from conversation_engine.turns.types import (
+    BusyPolicy,
     Heartbeat,
     NewTurn,
     ReplyDelta,
@@ -36,15 +31,15 @@ from conversation_engine.turns.types import (
     TurnDetail,
     TurnEnded,
     TurnEvent,
+    TurnRestarted,
     TurnStarted,
     TurnState,
 )
 
 REMOTE_POLL_SECONDS = 0.25
 """How often a turn that runs in another process is looked at while somebody here watches it."""
-RECORDING_SECONDS = 1.0
-"""How long recording may take once generation was stopped; what takes longer is recovered by its lease."""
-_log = get_logger(__name__)
+INTERRUPT_TRIES = 5
+"""How many running turns a turn that interrupts may meet before it gives up: others may be faster each time."""
 
 
 class TurnService:
@@ -61,77 +56,53 @@ class TurnService:
         llm: LlmService,
         clock: Clock,
         settings: TurnSettings,
+        ledger: IdempotencyLedger,
     ) -> None:
         self._database = database
         self._conversations = conversations
         self._llm = llm
-        self._clock = clock
         self._settings = settings
-        self._holder = new_id()
         self._repo = TurnRepo()
-        self._reply_log = ReplyLog(
+        self._line = TurnLine(conversations=conversations, llm=llm, clock=clock, limit=settings.queue_limit)
+        self._admit = AdmitStep(
+            database, conversations=conversations, llm=llm, clock=clock, line=self._line, ledger=ledger
+        )
+        self._runner = TurnRunner(
             database,
-            holder=self._holder,
-            interval_seconds=settings.checkpoint_interval_seconds,
-            on_lost=self._lose,
+            conversations=conversations,
+            llm=llm,
+            clock=clock,
+            settings=settings,
+            line=self._line,
+            ledger=ledger,
         )
-        self._admit = AdmitStep(database, conversations=conversations, llm=llm, clock=clock)
-        self._assemble = AssembleStep(database, conversations=conversations, llm=llm)
-        record = RecordStep(database, conversations=conversations, llm=llm, clock=clock)
-        self._recovery = TurnRecovery(database, record=record, clock=clock)
-        self._pipeline = TurnPipeline(
-            assemble=self._assemble,
-            generate=GenerateStep(llm=llm, reply_log=self._reply_log),
-            record=record,
-            reply_log=self._reply_log,
-        )
-        self._runs: dict[TurnId, TurnRun] = {}
-        self._tasks: dict[TurnId, asyncio.Task[None]] = {}
-        self._entering: set[asyncio.Task[Turn]] = set()
-        self._chores: list[asyncio.Task[None]] = []
-        self._is_stopping = False
-        self._is_grace_over = False
+        self._entering: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         """Begin to take turns, keep their leases alive and recover those of dead processes."""
-        self._reply_log.start()
-        self._chores = [
-            asyncio.create_task(self._every(self._settings.sweep_seconds, self._sweep), name="turn-recovery"),
-            asyncio.create_task(self._every(self._settings.lease_seconds / 3, self._extend), name="turn-leases"),
-            asyncio.create_task(self._every(self._settings.heartbeat_seconds, self._tick), name="turn-heartbeat"),
-        ]
+        self._runner.start()
 
     def begin_stop(self) -> None:
         """Take no more turns; when the grace time is over, end the running ones `interrupted` with what they said.
 
         Returns at once, so that watchers still hear how their turns end. Idempotent; call it from the event loop.
         """
-        if self._is_stopping:
-            return
-        self._is_stopping = True
-        asyncio.get_running_loop().call_later(self._settings.grace_seconds, self._interrupt_runs)
+        self._runner.begin_stop()
 
     async def aclose(self) -> None:
         """`begin_stop`, and wait until every turn has ended."""
-        self.begin_stop()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.grace_seconds + RECORDING_SECONDS):
-                while unfinished := [*self._entering, *self._tasks.values()]:
-                    await asyncio.wait(unfinished)
-        for chore in self._chores:
-            chore.cancel()
-        await asyncio.gather(*self._chores, return_exceptions=True)
-        await self._reply_log.aclose()
+        await self._runner.aclose(self._entering)
 
     async def submit(self, new: NewTurn) -> Turn:
         """Say something and have it answered: committed when this returns, answered in the background.
 
-        Raises ShuttingDownError, TurnInProgressError, UnknownModelError, and what the conversation's door raises.
+        A repetition (`once`) gives the turn of the first time. Raises ShuttingDownError, TurnInProgressError,
+        QueueFullError, UnknownModelError, IdempotencyKeyReusedError, and what the conversation's door raises.
         """
-        if self._is_stopping:
+        if self._runner.is_stopping:
             raise ShuttingDownError
         # Shielded: a caller that is cancelled in between must not leave an admitted turn that nobody runs.
-        entering = asyncio.create_task(self._begin(new), name="turn-admission")
+        entering = asyncio.create_task(self._enter(new), name="turn-admission")
         self._entering.add(entering)
         entering.add_done_callback(self._entering.discard)
         return await asyncio.shield(entering)
@@ -166,9 +137,28 @@ class TurnService:
             if system_prompt is not None:
                 conversation = replace(conversation, system_prompt=self._conversations.checked_prompt(system_prompt))
             card = self._llm.card(model or conversation.model)
-            return self._assemble.window(tx, conversation, card, Sampling())
+            return self._runner.assemble.window(tx, conversation, card, Sampling())
 
         return await self._database.read(work)
+
+    async def list_of(
+        self,
+        conversation_id: ConversationId,
+        *,
+        owner_id: UserId,
+        state: TurnState | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Turn]:
+        """The conversation's turns, newest first, those in line included. Two statements."""
+        at = None if cursor is None else Cursor.decode(cursor, types=(UUID,))
+
+        def work(tx: Tx) -> list[Turn]:
+            self._conversations.owned(tx, conversation_id, owner_id=owner_id)
+            return self._repo.list_of(tx, conversation_id, state=state, cursor=at, count=limit + 1)
+
+        rows = await self._database.read(work)
+        return make_page(rows, limit=limit, cursor=at, key_of=lambda row: (row.id,))
 
     async def wait(self, turn: Turn) -> TurnDetail:
         """How `turn` ended, as soon as it has."""
@@ -183,57 +173,69 @@ class TurnService:
         `turn` was given out by this service, so its owner is known.
         """
         yield TurnStarted(turn=turn, offset=after)
-        seen = after
-        if run := self._runs.get(turn.id):
-            async for event in run.live.follow(after):
+        attempt, seen = turn.attempt, after
+        while True:
+            if (run := self._runner.find(turn.id)) and run.turn.attempt == attempt:
+                async for event in run.live.follow(seen):
+                    yield event
+                    if isinstance(event, TurnEnded):
+                        return
+                    if isinstance(event, ReplyDelta):
+                        seen = event.offset
+            async for event in self._follow_stored(turn, attempt, seen):
                 yield event
                 if isinstance(event, TurnEnded):
                     return
                 if isinstance(event, ReplyDelta):
                     seen = event.offset
-        async for event in self._follow_stored(turn, seen):
-            yield event
+                elif isinstance(event, TurnRestarted):
+                    attempt, seen = event.turn.attempt, 0
 
     async def cancel(self, conversation_id: ConversationId, turn_id: TurnId, *, owner_id: UserId) -> TurnDetail:
-        """Stop a running turn and keep the beginning of its reply. Idempotent: a finished turn is returned as it is."""
+        """Stop a turn, wherever it runs, and keep the beginning of its reply.
+
+        Idempotent: a finished turn is returned as it is. One that waits in line leaves it.
+        """
         detail = await self.get(conversation_id, turn_id, owner_id=owner_id)
-        run = self._runs.get(turn_id)
-        if run is None:
-            return detail
-        run.stop(TurnState.CANCELLED)
-        return await self.wait(detail.turn)
+        turn = detail.turn
+        if turn.state is TurnState.QUEUED:
+            await self._database.write(lambda tx: self._line.leave(tx, turn))
+            turn = (await self.get(conversation_id, turn_id, owner_id=owner_id)).turn
+        if is_final(turn.state):
+            return await self.get(conversation_id, turn_id, owner_id=owner_id)
+        await self._stop(turn.id, TurnState.CANCELLED)
+        return await self.wait(turn)
 
     # ── inside ──
 
-    async def _begin(self, new: NewTurn) -> Turn:
-        run = await self._admit(new, lease=self._lease())
-        turn_id = run.turn.id
-        self._runs[turn_id] = run
-        task = asyncio.create_task(self._pipeline(run, holder=self._holder), name=f"turn-{turn_id}")
-        self._tasks[turn_id] = task
-        task.add_done_callback(lambda _: self._forget(turn_id))
-        if self._is_grace_over:
-            run.stop(TurnState.INTERRUPTED)
-        return run.turn
+    async def _enter(self, new: NewTurn) -> Turn:
+        policy = new.on_busy or self._settings.on_busy
+        for _ in range(INTERRUPT_TRIES if policy is BusyPolicy.INTERRUPT else 0):
+            try:
+                return await self._admitted(new, policy)
+            except TurnInProgressError as busy:
+                await self._interrupt(busy.turn_id)
+        return await self._admitted(new, policy)
 
-    def _lose(self, turn_id: TurnId) -> None:
-        """Somebody else ends this turn, or it is deleted: stop paying for words that nobody will read."""
-        if run := self._runs.get(turn_id):
-            run.live.abandon()
-            run.stop(TurnState.INTERRUPTED)
+    async def _admitted(self, new: NewTurn, policy: BusyPolicy) -> Turn:
+        admission = await self._admit(new, lease=self._runner.lease(), policy=policy)
+        if admission.run is not None:
+            self._runner.run(admission.run)
+        elif admission.turn.state is TurnState.QUEUED:
+            self._runner.look_after_line(admission.turn.conversation_id)
+        return admission.turn
 
-    def _forget(self, turn_id: TurnId) -> None:
-        self._tasks.pop(turn_id, None)
-        self._runs.pop(turn_id, None)
+    async def _interrupt(self, turn_id: TurnId | None) -> None:
+        turn = None if turn_id is None else await self._database.read(lambda tx: self._repo.find(tx, turn_id))
+        if turn is not None:
+            await self._stop(turn.id, TurnState.INTERRUPTED)
+            await self.wait(turn)
 
-    def _interrupt_runs(self) -> None:
-        self._is_grace_over = True
-        for run in self._runs.values():
-            run.stop(TurnState.INTERRUPTED)
-
-    def _lease(self) -> Lease:
-        expires_at = self._clock.now() + timedelta(seconds=self._settings.lease_seconds)
-        return Lease(holder=self._holder, expires_at=expires_at)
+    async def _stop(self, turn_id: TurnId, state: TurnState) -> None:
+        if run := self._runner.find(turn_id):
+            run.stop(state)
+        else:
+            await self._database.write(lambda tx: self._repo.request_stop(tx, turn_id, state))
 
     def _owned(self, tx: Tx, conversation_id: ConversationId, turn_id: TurnId, owner_id: UserId) -> Turn:
         self._conversations.owned(tx, conversation_id, owner_id=owner_id)
@@ -250,16 +252,21 @@ class TurnService:
             attempts=tuple(self._llm.attempts_of(tx, turn_id)),
         )
 
-    async def _follow_stored(self, turn: Turn, after: int) -> AsyncGenerator[TurnEvent, None]:
-        """A turn of the past, or of another process: read from the store until it has ended."""
+    async def _follow_stored(self, turn: Turn, attempt: int, after: int) -> AsyncGenerator[TurnEvent, None]:
+        """A turn of the past, in line, or of another process: read from the store until it runs here or has ended."""
         seen, silent_seconds = after, 0.0
         while True:
             detail, text = await self._database.read(lambda tx: self._stored(tx, turn))
+            if detail.turn.attempt != attempt:
+                yield TurnRestarted(turn=detail.turn)
+                attempt, seen = detail.turn.attempt, 0
             if len(text) > seen:
                 yield ReplyDelta(offset=len(text), text=text[seen:])
                 seen, silent_seconds = len(text), 0.0
             if is_final(detail.turn.state):
                 yield TurnEnded(detail=detail, offset=len(text))
+                return
+            if (run := self._runner.find(turn.id)) and run.turn.attempt == attempt and not run.live.is_abandoned:
                 return
             await asyncio.sleep(REMOTE_POLL_SECONDS)
             silent_seconds += REMOTE_POLL_SECONDS
@@ -272,23 +279,3 @@ class TurnService:
         if is_final(detail.turn.state):
             return detail, str(detail.reply.content) if detail.reply else ""
         return detail, self._repo.checkpointed_text(tx, turn.id, attempt=detail.turn.attempt)
-
-    async def _every(self, seconds: float, chore: Any) -> None:
-        while True:
-            try:
-                await chore()
-            except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
-                _log.warning("chore.failed", chore=chore.__name__, error=type(error).__name__)
-            await asyncio.sleep(seconds)
-
-    async def _sweep(self) -> None:
-        await self._recovery.sweep(lease=self._lease(), running_here=list(self._runs))
-
-    async def _extend(self) -> None:
-        if running := list(self._runs):
-            lease = self._lease()
-            await self._database.write(lambda tx: self._repo.extend_leases(tx, running, lease=lease))
-
-    async def _tick(self) -> None:
-        for run in self._runs.values():
-            run.live.tick()

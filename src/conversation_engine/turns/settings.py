@@ -1,6 +1,10 @@
 """Knobs of the write path."""
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
+
+from conversation_engine.turns.types import BusyPolicy
 
 
 class TurnSettings(BaseModel):
@@ -14,6 +18,20 @@ class TurnSettings(BaseModel):
         0.02,
         ge=0,
         description="Shortest time between two checkpoints of running replies, all turns together.",
+    )
+    on_busy: BusyPolicy = Field(
+        BusyPolicy.REJECT,
+        description="What happens to a turn whose conversation is still answering, unless the request says: "
+        "`reject` (409), `queue`, or `interrupt` the running one.",
+    )
+    queue_limit: int = Field(10, ge=1, description="Most turns that wait in line in one conversation.")
+    recovery: Literal["interrupt", "retry"] = Field(
+        "interrupt",
+        description="What becomes of a turn whose process died: `interrupt` keeps what was said; `retry` asks the "
+        "model once more, and interrupts if that process dies too.",
+    )
+    stop_poll_seconds: float = Field(
+        0.1, gt=0, description="How often a process looks whether another one wants a turn of its stopped."
     )
     heartbeat_seconds: float = Field(15.0, gt=0, description="Longest silence of an event stream.")
     grace_seconds: float = Field(

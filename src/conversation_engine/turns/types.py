@@ -9,6 +9,7 @@ from typing import Any
 from conversation_engine.domains.conversations.types import Content, Message
 from conversation_engine.domains.llm.types import Attempt, Sampling
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId
+from conversation_engine.kernel.once import Once
 
 
 class TurnState(StrEnum):
@@ -20,6 +21,17 @@ class TurnState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
+
+
+class BusyPolicy(StrEnum):
+    """What happens to a turn whose conversation is still answering."""
+
+    REJECT = "reject"
+    """It is refused; the caller is told which turn is in the way."""
+    QUEUE = "queue"
+    """It waits for its place in line."""
+    INTERRUPT = "interrupt"
+    """The running turn ends `interrupted` with what it has said, then this one starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +50,18 @@ class NewTurn:
     message_metadata: Mapping[str, Any] = field(default_factory=dict)
     reply_metadata: Mapping[str, Any] = field(default_factory=dict)
     """Merged into the reply's metadata, beside provider and model."""
+    on_busy: BusyPolicy | None = None
+    """`None`: as the settings say."""
+    once: Once | None = None
+    """Set by a caller who may repeat the request: then it is one turn all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedMessage:
+    """What a turn in line will say when it starts."""
+
+    content: Content
+    metadata: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +120,13 @@ class ReplyDelta:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRestarted:
+    """The reply begins anew: the process that said the beginning died, and another asks the model again."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
     """Nothing new; the turn is alive."""
 
@@ -109,4 +140,4 @@ class TurnEnded:
     """The reply's length in Unicode code points."""
 
 
-TurnEvent = TurnStarted | ReplyDelta | Heartbeat | TurnEnded
+TurnEvent = TurnStarted | TurnRestarted | ReplyDelta | Heartbeat | TurnEnded

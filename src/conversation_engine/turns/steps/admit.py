@@ -1,53 +1,91 @@
 """tx₁: the question and its turn, committed before any model is called."""
 
 import math
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import Conversation, MessageRole, NewMessage
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
+from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import MessageId, TurnId
 from conversation_engine.kernel.text import checked_text
-from conversation_engine.turns.errors import TurnInProgressError
-from conversation_engine.turns.live import LiveReply
+from conversation_engine.turns.errors import TurnInProgressError, TurnNotFoundError
+from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.repo import Lease, TurnRepo
-from conversation_engine.turns.run import FIRST_PAGE_MESSAGES, TurnRun
-from conversation_engine.turns.types import NewTurn, Turn, TurnState
+from conversation_engine.turns.run import TurnRun
+from conversation_engine.turns.types import BusyPolicy, NewTurn, Turn, TurnState
 
 STOP_LIMIT_CHARACTERS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """A turn that is committed."""
+
+    turn: Turn
+    run: TurnRun | None = None
+    """Set when the turn runs here and now; else it waits in line, or the request was a repetition."""
+
+
+class _LineAheadError(Exception):
+    """Nothing runs at the moment, but others came first."""
 
 
 class AdmitStep:
     """Lets one turn in."""
 
     def __init__(
-        self, database: Database, *, conversations: ConversationService, llm: LlmService, clock: Clock
+        self,
+        database: Database,
+        *,
+        conversations: ConversationService,
+        llm: LlmService,
+        clock: Clock,
+        line: TurnLine,
+        ledger: IdempotencyLedger,
     ) -> None:
         self._database = database
         self._conversations = conversations
         self._llm = llm
         self._clock = clock
+        self._line = line
+        self._ledger = ledger
         self._repo = TurnRepo()
 
-    async def __call__(self, new: NewTurn, *, lease: Lease) -> TurnRun:
+    async def __call__(self, new: NewTurn, *, lease: Lease, policy: BusyPolicy) -> Admission:
         """Write the message and the turn in one short transaction, and read the newest messages: four statements.
 
-        Raises TurnInProgressError when the conversation is still answering, UnknownModelError, and what the
-        conversation's service raises; nothing is written then.
+        Raises TurnInProgressError when the conversation is still answering and `policy` is not to queue,
+        QueueFullError, UnknownModelError, IdempotencyKeyReusedError, and what the conversation's service raises;
+        nothing is written then.
         """
         turn_id = TurnId(new_id())
         new = self._checked(new)
         message = self._message(new, turn_id)
         try:
-            return await self._database.write(lambda tx: self._admit(tx, new, turn_id, message, lease=lease))
-        except ConstraintViolation as error:
+            return await self._once(new, turn_id, lambda tx: self._admit(tx, new, turn_id, message, lease, policy))
+        except (ConstraintViolation, _LineAheadError) as error:
+            if policy is BusyPolicy.QUEUE:
+                return await self._once(new, turn_id, lambda tx: self._queue(tx, new, turn_id, message))
             running = await self._database.read(lambda tx: self._repo.find_running(tx, new.conversation_id))
             raise TurnInProgressError(running.id if running else None) from error
+
+    async def _once(self, new: NewTurn, turn_id: TurnId, effect: Callable[[Tx], Admission]) -> Admission:
+        return await self._ledger.write(
+            new.once, effect, owner_id=new.owner_id, result_id=turn_id, replay=self._repeated
+        )
+
+    def _repeated(self, tx: Tx, turn_id: str) -> Admission:
+        turn = self._repo.find(tx, TurnId(turn_id))
+        if turn is None:  # its conversation was deleted
+            raise TurnNotFoundError(TurnId(turn_id))
+        return Admission(turn=turn)
 
     def _checked(self, new: NewTurn) -> NewTurn:
         prompt = new.system_prompt
@@ -70,16 +108,31 @@ class AdmitStep:
         )
         return self._conversations.checked_message(message)
 
-    def _admit(self, tx: Tx, new: NewTurn, turn_id: TurnId, message: NewMessage | None, *, lease: Lease) -> TurnRun:
+    def _admit(
+        self, tx: Tx, new: NewTurn, turn_id: TurnId, message: NewMessage | None, lease: Lease, policy: BusyPolicy
+    ) -> Admission:
         conversation = self._say(tx, new, message)
-        card = self._llm.card(new.model or conversation.model)
-        turn = Turn(
+        turn = self._turn(new, turn_id, conversation, message, TurnState.RUNNING)
+        are_others_first = self._repo.insert(tx, turn, lease=lease)
+        if are_others_first and policy is not BusyPolicy.INTERRUPT:
+            raise _LineAheadError
+        return Admission(turn=turn, run=self._line.run_of(tx, turn, conversation))
+
+    def _queue(self, tx: Tx, new: NewTurn, turn_id: TurnId, message: NewMessage | None) -> Admission:
+        conversation = self._conversations.owned(tx, new.conversation_id, owner_id=new.owner_id)
+        turn = self._turn(new, turn_id, conversation, message, TurnState.QUEUED)
+        return Admission(turn=self._line.join(tx, turn, message))
+
+    def _turn(
+        self, new: NewTurn, turn_id: TurnId, conversation: Conversation, message: NewMessage | None, state: TurnState
+    ) -> Turn:
+        return Turn(
             id=turn_id,
             conversation_id=conversation.id,
             owner_id=conversation.owner_id,
-            state=TurnState.RUNNING,
+            state=state,
             attempt=1,
-            model=card.name,
+            model=self._llm.card(new.model or conversation.model).name,
             system_prompt=new.system_prompt,
             sampling=new.sampling,
             reply_metadata=new.reply_metadata,
@@ -89,20 +142,12 @@ class AdmitStep:
             created_at=self._clock.now(),
             finished_at=None,
         )
-        self._repo.insert(tx, turn, lease=lease)
-        before = conversation.last_sequence + 1
-        newest = self._conversations.newest(tx, conversation.id, before=before, count=FIRST_PAGE_MESSAGES)
-        live = LiveReply(turn.id, attempt=turn.attempt)
-        return TurnRun(turn=turn, conversation=conversation, card=card, live=live, newest=newest)
 
     def _say(self, tx: Tx, new: NewTurn, message: NewMessage | None) -> Conversation:
         if message is None:
-            conversation = self._conversations.open_for_reply(tx, new.conversation_id, owner_id=new.owner_id)
-        else:
-            conversation, _ = self._conversations.append(tx, new.conversation_id, message, owner_id=new.owner_id)
-        if new.system_prompt is None:
-            return conversation
-        return replace(conversation, system_prompt=new.system_prompt)
+            return self._conversations.open_for_reply(tx, new.conversation_id, owner_id=new.owner_id)
+        conversation, _ = self._conversations.append(tx, new.conversation_id, message, owner_id=new.owner_id)
+        return conversation
 
 
 def _check_sampling(sampling: Sampling) -> None:

@@ -1,10 +1,12 @@
 """txₙ: the reply, what it cost and how the turn ended, committed before anybody is told."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from conversation_engine.domains.conversations.errors import ConversationNotFoundError
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import (
     Message,
@@ -15,9 +17,11 @@ from conversation_engine.domains.conversations.types import (
 )
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Attempt, UsageSource
-from conversation_engine.infra.db.database import Database, Tx
+from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.kernel.clock import Clock
-from conversation_engine.turns.repo import TurnRepo
+from conversation_engine.turns.line import TurnLine
+from conversation_engine.turns.repo import Lease, TurnRepo
+from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.types import Turn, TurnDetail, TurnError, TurnState
 
 
@@ -40,35 +44,69 @@ class Ending:
     """Who holds the lease: nobody else may end the turn."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A turn that has ended."""
+
+    detail: TurnDetail
+    successor: TurnRun | None
+    """The turn that was next in line and runs now."""
+
+
+class _NotOursError(Exception):
+    """Rolls back what was written for a turn that somebody else has ended."""
+
+
 class RecordStep:
     """Ends a turn for good."""
 
     def __init__(
-        self, database: Database, *, conversations: ConversationService, llm: LlmService, clock: Clock
+        self,
+        database: Database,
+        *,
+        conversations: ConversationService,
+        llm: LlmService,
+        clock: Clock,
+        line: TurnLine,
     ) -> None:
         self._database = database
         self._conversations = conversations
         self._llm = llm
         self._clock = clock
+        self._line = line
         self._repo = TurnRepo()
 
-    async def __call__(self, ending: Ending) -> TurnDetail | None:
+    async def __call__(self, ending: Ending, *, lease: Lease | None) -> Recorded | None:
         """Write everything in one short transaction: four statements, five if the reply was checkpointed.
 
-        `None` when the turn is gone or no longer the holder's; nothing is written then.
+        The next in line starts in it too, under `lease`, if given. `None` when the turn is gone or no longer the
+        holder's; nothing is written then.
         """
-        return await self._database.write(lambda tx: self.record(tx, ending))
+        with suppress(_NotOursError):
+            return await self._database.write(lambda tx: self._record(tx, ending, lease))
+        return None
 
-    def record(self, tx: Tx, ending: Ending) -> TurnDetail | None:
-        """The same, in the caller's transaction."""
+    def _record(self, tx: Tx, ending: Ending, lease: Lease | None) -> Recorded:
+        # The conversation's row is locked before the turn's, as in tx₁: the other way round they deadlock.
         turn = replace(ending.turn, state=ending.state, error=ending.error, finished_at=self._clock.now())
-        if not self._repo.finish(tx, turn, holder=ending.holder, manifest=ending.manifest):
-            return None
-        for attempt in ending.attempts:
-            self._llm.record(tx, attempt)
+        try:
+            for attempt in ending.attempts:
+                self._llm.record(tx, attempt)
+            reply = self._reply(tx, ending)
+        except (ConversationNotFoundError, ConstraintViolation) as error:  # deleted meanwhile, its turn with it
+            raise _NotOursError from error
+        finished = self._repo.finish(tx, turn, holder=ending.holder, manifest=ending.manifest)
+        if finished is None:
+            raise _NotOursError
         if ending.is_checkpointed:
             self._repo.delete_checkpoints(tx, turn.id)
-        return TurnDetail(turn=turn, reply=self._reply(tx, ending), attempts=ending.attempts)
+        successor = None
+        if finished.has_successor and lease is not None:
+            successor = self._line.advance(tx, turn.conversation_id, lease=lease)
+        return Recorded(
+            detail=TurnDetail(turn=turn, reply=reply, attempts=ending.attempts),
+            successor=successor,
+        )
 
     def _reply(self, tx: Tx, ending: Ending) -> Message | None:
         turn, usage = ending.turn, total_usage(ending.attempts)

@@ -1,0 +1,1 @@
+"""Requests that happen once however often they arrive."""

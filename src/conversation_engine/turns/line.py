@@ -1,0 +1,93 @@
+"""Turns that wait in line while their conversation is still answering."""
+
+from dataclasses import replace
+
+from conversation_engine.domains.conversations.errors import ConversationNotActiveError
+from conversation_engine.domains.conversations.service import ConversationService
+from conversation_engine.domains.conversations.types import Conversation, MessageRole, NewMessage
+from conversation_engine.domains.llm.errors import UnknownModelError
+from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.infra.db.database import Tx
+from conversation_engine.kernel.clock import Clock
+from conversation_engine.kernel.errors import EngineError
+from conversation_engine.kernel.ids import ConversationId
+from conversation_engine.turns.errors import QueueFullError
+from conversation_engine.turns.live import LiveReply
+from conversation_engine.turns.repo import Lease, TurnRepo
+from conversation_engine.turns.run import FIRST_PAGE_MESSAGES, TurnRun
+from conversation_engine.turns.types import QueuedMessage, Turn, TurnError, TurnState
+
+
+class TurnLine:
+    """First come, first served; the length is bounded. Every method joins the caller's transaction."""
+
+    def __init__(self, *, conversations: ConversationService, llm: LlmService, clock: Clock, limit: int) -> None:
+        self._conversations = conversations
+        self._llm = llm
+        self._clock = clock
+        self._limit = limit
+        self._repo = TurnRepo()
+
+    def join(self, tx: Tx, turn: Turn, message: NewMessage | None) -> Turn:
+        """Put `turn` at the end of the line. Raises QueueFullError and what the conversation's door raises."""
+        self._conversations.open_for_reply(tx, turn.conversation_id, owner_id=turn.owner_id)
+        if self._repo.count_queued(tx, turn.conversation_id) >= self._limit:
+            raise QueueFullError(self._limit)
+        said = None if message is None else QueuedMessage(content=message.content, metadata=message.metadata or {})
+        self._repo.insert_queued(tx, turn, said)
+        return turn
+
+    def leave(self, tx: Tx, turn: Turn) -> bool:
+        """Cancel a turn that has not started; false when it has."""
+        return self._repo.end_queued(tx, replace(turn, state=TurnState.CANCELLED, finished_at=self._clock.now()))
+
+    def advance(self, tx: Tx, conversation_id: ConversationId, *, lease: Lease) -> TurnRun | None:
+        """Let the first in line run for the lease's holder; what cannot run any more ends `failed`.
+
+        Raises ConstraintViolation when another turn runs in that conversation.
+        """
+        while (head := self._repo.next_queued(tx, conversation_id)) is not None:
+            turn, said = head
+            try:
+                return self._start(tx, turn, said, lease=lease)
+            except (ConversationNotActiveError, UnknownModelError) as error:
+                self._repo.end_queued(tx, self._failed(turn, error))
+        return None
+
+    def run_of(self, tx: Tx, turn: Turn, conversation: Conversation) -> TurnRun:
+        """What the steps need to work on a running turn."""
+        before = conversation.last_sequence + 1
+        if turn.system_prompt is not None:
+            conversation = replace(conversation, system_prompt=turn.system_prompt)
+        return TurnRun(
+            turn=turn,
+            conversation=conversation,
+            card=self._llm.card(turn.model),
+            newest=self._conversations.newest(tx, conversation.id, before=before, count=FIRST_PAGE_MESSAGES),
+            live=LiveReply(turn.id, attempt=turn.attempt),
+        )
+
+    def _start(self, tx: Tx, turn: Turn, said: QueuedMessage | None, *, lease: Lease) -> TurnRun:
+        self._llm.card(turn.model)
+        conversation = self._say(tx, turn, said)
+        started = replace(turn, state=TurnState.RUNNING)
+        self._repo.start(tx, started, lease=lease)
+        return self.run_of(tx, started, conversation)
+
+    def _say(self, tx: Tx, turn: Turn, said: QueuedMessage | None) -> Conversation:
+        if said is None or turn.user_message_id is None:
+            return self._conversations.open_for_reply(tx, turn.conversation_id, owner_id=turn.owner_id)
+        message = NewMessage(
+            id=turn.user_message_id,
+            role=MessageRole.USER,
+            content=said.content,
+            turn_id=turn.id,
+            metadata=said.metadata,
+        )
+        message = self._conversations.checked_message(message)
+        conversation, _ = self._conversations.append(tx, turn.conversation_id, message, owner_id=turn.owner_id)
+        return conversation
+
+    def _failed(self, turn: Turn, error: EngineError) -> Turn:
+        reason = TurnError(code=error.code, detail=error.detail)
+        return replace(turn, state=TurnState.FAILED, error=reason, finished_at=self._clock.now())

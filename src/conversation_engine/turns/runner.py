@@ -1,0 +1,219 @@
+"""The turns that run in this process: their tasks, their leases, and what other processes want of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from conversation_engine.domains.conversations.service import ConversationService
+from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.infra.db.database import ConstraintViolation, Database
+from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
+from conversation_engine.infra.ids import new_id
+from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.kernel.clock import Clock
+from conversation_engine.kernel.ids import ConversationId, TurnId
+from conversation_engine.turns.line import TurnLine
+from conversation_engine.turns.pipeline import TurnPipeline
+from conversation_engine.turns.recovery import TurnRecovery
+from conversation_engine.turns.reply_log import ReplyLog
+from conversation_engine.turns.repo import Lease, TurnRepo
+from conversation_engine.turns.run import TurnRun
+from conversation_engine.turns.settings import TurnSettings
+from conversation_engine.turns.steps.assemble import AssembleStep
+from conversation_engine.turns.steps.generate import GenerateStep
+from conversation_engine.turns.steps.record import RecordStep
+from conversation_engine.turns.types import TurnState
+
+RECORDING_SECONDS = 1.0
+"""How long recording may take once generation was stopped; what takes longer is recovered by its lease."""
+LOOK_AGAIN_SECONDS = (0.2, 1.0)
+"""When a line is looked at after somebody joined it: the turn ahead may have ended in the same moment."""
+LINES_AT_ONCE = 100
+_log = get_logger(__name__)
+
+
+class TurnRunner:
+    """`start` before use, `aclose` after. Generation belongs here, not to whoever asked."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        conversations: ConversationService,
+        llm: LlmService,
+        clock: Clock,
+        settings: TurnSettings,
+        line: TurnLine,
+        ledger: IdempotencyLedger,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._line = line
+        self._ledger = ledger
+        self._holder = new_id()
+        self._repo = TurnRepo()
+        self._reply_log = ReplyLog(
+            database,
+            holder=self._holder,
+            interval_seconds=settings.checkpoint_interval_seconds,
+            on_lost=self._lose,
+        )
+        self.assemble = AssembleStep(database, conversations=conversations, llm=llm)
+        record = RecordStep(database, conversations=conversations, llm=llm, clock=clock, line=line)
+        self._recovery = TurnRecovery(
+            database, conversations=conversations, record=record, line=line, clock=clock, mode=settings.recovery
+        )
+        self._pipeline = TurnPipeline(
+            assemble=self.assemble,
+            generate=GenerateStep(llm=llm, reply_log=self._reply_log),
+            record=record,
+            reply_log=self._reply_log,
+        )
+        self._runs: dict[TurnId, TurnRun] = {}
+        self._tasks: dict[TurnId, asyncio.Task[None]] = {}
+        self._chores: list[asyncio.Task[None]] = []
+        self._lookers: set[asyncio.Task[None]] = set()
+        self._grace: asyncio.TimerHandle | None = None
+        self._is_grace_over = False
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether this process takes no more turns."""
+        return self._grace is not None
+
+    def start(self) -> None:
+        """Keep leases alive, recover turns of dead processes, hear what others want stopped."""
+        self._reply_log.start()
+        settings = self._settings
+        chores: Sequence[tuple[float, Callable[[], Awaitable[None]], str]] = (
+            (settings.sweep_seconds, self._sweep, "turn-recovery"),
+            (settings.lease_seconds / 3, self._extend, "turn-leases"),
+            (settings.stop_poll_seconds, self._hear_stop_requests, "turn-stops"),
+            (settings.heartbeat_seconds, self._tick, "turn-heartbeat"),
+        )
+        self._chores = [asyncio.create_task(_every(seconds, chore), name=name) for seconds, chore, name in chores]
+
+    def begin_stop(self) -> None:
+        """Take no more turns; when the grace time is over, end the running ones `interrupted` with what they said.
+
+        Returns at once, so that watchers still hear how their turns end. Idempotent; call it from the event loop.
+        """
+        if self._grace is None:
+            loop = asyncio.get_running_loop()
+            self._grace = loop.call_later(self._settings.grace_seconds, self._interrupt_all)
+
+    async def aclose(self, entering: set[asyncio.Task[object]]) -> None:
+        """`begin_stop`, and wait until every turn has ended, those that are just `entering` included."""
+        self.begin_stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.grace_seconds + RECORDING_SECONDS):
+                while unfinished := [*entering, *self._tasks.values()]:
+                    await asyncio.wait(unfinished)
+        for task in (*self._chores, *self._lookers):
+            task.cancel()
+        await asyncio.gather(*self._chores, *self._lookers, return_exceptions=True)
+        await self._reply_log.aclose()
+
+    def lease(self) -> Lease:
+        """For a turn that this process is about to run."""
+        expires_at = self._clock.now() + timedelta(seconds=self._settings.lease_seconds)
+        return Lease(holder=self._holder, expires_at=expires_at)
+
+    def run(self, run: TurnRun) -> None:
+        """Take a turn to its end, in the background."""
+        turn_id = run.turn.id
+        self._runs[turn_id] = run
+        self._tasks[turn_id] = task = asyncio.create_task(self._drive(run), name=f"turn-{turn_id}")
+        task.add_done_callback(lambda _: self._forget(turn_id))
+        if self._is_grace_over:
+            run.stop(TurnState.INTERRUPTED)
+
+    def find(self, turn_id: TurnId) -> TurnRun | None:
+        """The turn, if it runs in this process."""
+        return self._runs.get(turn_id)
+
+    def look_after_line(self, conversation_id: ConversationId) -> None:
+        """Somebody has joined the line: make sure that it moves even if the turn ahead ended in that moment."""
+        task = asyncio.create_task(self._look_after_line(conversation_id), name="turn-line")
+        self._lookers.add(task)
+        task.add_done_callback(self._lookers.discard)
+
+    async def advance(self, conversation_id: ConversationId) -> None:
+        """Start whoever is first in line, unless a turn runs there."""
+        if self.is_stopping:
+            return
+        lease = self.lease()
+        with suppress(ConstraintViolation):
+            run = await self._database.write(lambda tx: self._line.advance(tx, conversation_id, lease=lease))
+            if run is not None:
+                self.run(run)
+
+    async def _drive(self, run: TurnRun) -> None:
+        successor = await self._pipeline(
+            run, holder=self._holder, lease=lambda: None if self.is_stopping else self.lease()
+        )
+        if successor is not None:
+            self.run(successor)
+
+    async def _look_after_line(self, conversation_id: ConversationId) -> None:
+        for seconds in LOOK_AGAIN_SECONDS:
+            await asyncio.sleep(seconds)
+            try:
+                lines = await self._database.read(lambda tx: self._repo.conversations_in_line(tx, count=LINES_AT_ONCE))
+                if conversation_id in lines:
+                    await self.advance(conversation_id)
+            except Exception as error:  # noqa: BLE001 - the sweep will look again
+                _log.warning("turn.line_stuck", error=type(error).__name__)
+
+    def _lose(self, turn_id: TurnId) -> None:
+        """Somebody else ends this turn, or it is deleted: stop paying for words that nobody will read."""
+        if run := self._runs.get(turn_id):
+            run.live.abandon()
+            run.stop(TurnState.INTERRUPTED)
+
+    def _forget(self, turn_id: TurnId) -> None:
+        self._tasks.pop(turn_id, None)
+        self._runs.pop(turn_id, None)
+
+    def _interrupt_all(self) -> None:
+        self._is_grace_over = True
+        for run in self._runs.values():
+            run.stop(TurnState.INTERRUPTED)
+
+    async def _sweep(self) -> None:
+        if self.is_stopping:
+            return
+        for run in await self._recovery.sweep(lease=self.lease(), running_here=list(self._runs)):
+            self.run(run)
+        lines = await self._database.read(lambda tx: self._repo.conversations_in_line(tx, count=LINES_AT_ONCE))
+        for conversation_id in lines:
+            await self.advance(conversation_id)
+        await self._ledger.sweep()
+
+    async def _extend(self) -> None:
+        if running := list(self._runs):
+            lease = self.lease()
+            await self._database.write(lambda tx: self._repo.extend_leases(tx, running, lease=lease))
+
+    async def _hear_stop_requests(self) -> None:
+        if not (running := list(self._runs)):
+            return
+        requests = await self._database.read(lambda tx: self._repo.stop_requests(tx, running))
+        for turn_id, state in requests.items():
+            if run := self._runs.get(turn_id):
+                run.stop(state)
+
+    async def _tick(self) -> None:
+        for run in self._runs.values():
+            run.live.tick()
+
+
+async def _every(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await chore()
+        except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
+            _log.warning("chore.failed", chore=chore.__name__, error=type(error).__name__)
+        await asyncio.sleep(seconds)
