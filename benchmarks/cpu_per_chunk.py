@@ -103,6 +103,10 @@ async def _pauses(seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
+async def _tell_nobody(turn_id: TurnId) -> None:
+    return None
+
+
 async def _log(speaker: Talker, pause_seconds: float, sizes: Sizes) -> float:
     engine = speaker.engine
     settings = engine.settings
@@ -118,6 +122,7 @@ async def _log(speaker: Talker, pause_seconds: float, sizes: Sizes) -> float:
         holder=lease.holder,
         interval_seconds=settings.checkpoint_interval_seconds,
         on_lost=lambda turn_id: None,
+        on_durable=_tell_nobody,
     )
     log.start()
 

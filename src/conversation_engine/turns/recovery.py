@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import TurnId
 from conversation_engine.turns.repo import Lease, TurnRepo
 from conversation_engine.turns.steps.record import Ending, RecordStep
+from conversation_engine.turns.topics import turn_topic
 from conversation_engine.turns.types import Turn, TurnError, TurnState
 
 CLAIM_COUNT = 100
@@ -21,10 +23,11 @@ _log = get_logger(__name__)
 class TurnRecovery:
     """Claims expired leases; any number of processes may do so at once."""
 
-    def __init__(self, database: Database, *, record: RecordStep, clock: Clock) -> None:
+    def __init__(self, database: Database, *, record: RecordStep, clock: Clock, signals: Signals) -> None:
         self._database = database
         self._record = record
         self._clock = clock
+        self._signals = signals
         self._repo = TurnRepo()
 
     async def sweep(self, *, lease: Lease, running_here: Sequence[TurnId]) -> int:
@@ -59,4 +62,5 @@ class TurnRecovery:
             return len(text)
 
         kept = await self._database.write(work)
+        await self._signals.publish(turn_topic(turn.id))
         _log.warning("turn.recovered", turn_id=turn.id, conversation_id=turn.conversation_id, characters=kept)

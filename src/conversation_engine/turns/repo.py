@@ -19,6 +19,19 @@ _checkpoints = ReplyCheckpointModel.__table__
 _INSERT_TURN = insert(_turns)
 _INSERT_CHECKPOINTS = insert(_checkpoints)
 _DELETE_CHECKPOINTS = delete(_checkpoints).where(_checkpoints.c.turn_id == bindparam("turn"))
+_OF_REPLY = and_(_checkpoints.c.turn_id == bindparam("turn"), _checkpoints.c.attempt == bindparam("attempt"))
+_CHECKPOINTS_AFTER = (
+    select(_checkpoints.c.start_offset, _checkpoints.c.text)
+    .where(
+        _OF_REPLY,
+        _checkpoints.c.start_offset
+        >= select(func.coalesce(func.max(_checkpoints.c.start_offset), 0))
+        .where(_OF_REPLY, _checkpoints.c.start_offset <= bindparam("offset"))
+        .scalar_subquery(),
+    )
+    .order_by(_checkpoints.c.start_offset)
+)
+"""The piece that holds an offset, and those after it: two range scans of the primary key."""
 _HOLD = (
     select(_turns.c.id)
     .where(
@@ -184,6 +197,12 @@ class TurnRepo:
             .order_by(_checkpoints.c.start_offset)
         )
         return "".join(tx.scalars(query))
+
+    def checkpointed_after(self, tx: Tx, turn_id: TurnId, *, attempt: int, offset: int) -> str:
+        """What is durable of such a reply beyond `offset` code points. O(what it returns)."""
+        pieces = tx.execute(_CHECKPOINTS_AFTER, {"turn": turn_id, "attempt": attempt, "offset": offset}).all()
+        skipped = offset - pieces[0].start_offset if pieces else 0
+        return "".join(piece.text for piece in pieces)[skipped:]
 
     def checkpointed_length(self, tx: Tx, turn_id: TurnId, *, attempt: int) -> int:
         """How many code points of a reply are durable."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from conversation_engine.domains.context.types import Window
@@ -14,6 +15,7 @@ from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, TurnId, UserId, parse_id
 from conversation_engine.turns.errors import ShuttingDownError, TurnNotFoundError
@@ -28,6 +30,7 @@ from conversation_engine.turns.steps.admit import AdmitStep
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.generate import GenerateStep
 from conversation_engine.turns.steps.record import RecordStep
+from conversation_engine.turns.topics import turn_topic
 from conversation_engine.turns.types import (
     Heartbeat,
     NewTurn,
@@ -41,7 +44,9 @@ from conversation_engine.turns.types import (
 )
 
 REMOTE_POLL_SECONDS = 0.25
-"""How often a turn that runs in another process is looked at while somebody here watches it."""
+"""How often a turn that runs in another process is looked at, unasked, while somebody here watches it."""
+HINTED_POLL_SECONDS = 1.0
+"""The same while that process can tell us when to look."""
 RECORDING_SECONDS = 1.0
 """How long recording may take once generation was stopped; what takes longer is recovered by its lease."""
 _log = get_logger(__name__)
@@ -61,12 +66,14 @@ class TurnService:
         llm: LlmService,
         clock: Clock,
         settings: TurnSettings,
+        signals: Signals,
     ) -> None:
         self._database = database
         self._conversations = conversations
         self._llm = llm
         self._clock = clock
         self._settings = settings
+        self._signals = signals
         self._holder = new_id()
         self._repo = TurnRepo()
         self._reply_log = ReplyLog(
@@ -74,11 +81,12 @@ class TurnService:
             holder=self._holder,
             interval_seconds=settings.checkpoint_interval_seconds,
             on_lost=self._lose,
+            on_durable=lambda turn_id: signals.publish(turn_topic(turn_id)),
         )
         self._admit = AdmitStep(database, conversations=conversations, llm=llm, clock=clock)
         self._assemble = AssembleStep(database, conversations=conversations, llm=llm)
         record = RecordStep(database, conversations=conversations, llm=llm, clock=clock)
-        self._recovery = TurnRecovery(database, record=record, clock=clock)
+        self._recovery = TurnRecovery(database, record=record, clock=clock, signals=signals)
         self._pipeline = TurnPipeline(
             assemble=self._assemble,
             generate=GenerateStep(llm=llm, reply_log=self._reply_log),
@@ -209,12 +217,16 @@ class TurnService:
         run = await self._admit(new, lease=self._lease())
         turn_id = run.turn.id
         self._runs[turn_id] = run
-        task = asyncio.create_task(self._pipeline(run, holder=self._holder), name=f"turn-{turn_id}")
+        task = asyncio.create_task(self._run(run), name=f"turn-{turn_id}")
         self._tasks[turn_id] = task
         task.add_done_callback(lambda _: self._forget(turn_id))
         if self._is_grace_over:
             run.stop(TurnState.INTERRUPTED)
         return run.turn
+
+    async def _run(self, run: TurnRun) -> None:
+        await self._pipeline(run, holder=self._holder)
+        await self._signals.publish(turn_topic(run.turn.id))
 
     def _lose(self, turn_id: TurnId) -> None:
         """Somebody else ends this turn, or it is deleted: stop paying for words that nobody will read."""
@@ -253,25 +265,30 @@ class TurnService:
     async def _follow_stored(self, turn: Turn, after: int) -> AsyncGenerator[TurnEvent, None]:
         """A turn of the past, or of another process: read from the store until it has ended."""
         seen, silent_seconds = after, 0.0
-        while True:
-            detail, text = await self._database.read(lambda tx: self._stored(tx, turn))
-            if len(text) > seen:
-                yield ReplyDelta(offset=len(text), text=text[seen:])
-                seen, silent_seconds = len(text), 0.0
-            if is_final(detail.turn.state):
-                yield TurnEnded(detail=detail, offset=len(text))
-                return
-            await asyncio.sleep(REMOTE_POLL_SECONDS)
-            silent_seconds += REMOTE_POLL_SECONDS
-            if silent_seconds >= self._settings.heartbeat_seconds:
-                silent_seconds = 0.0
-                yield Heartbeat()
+        async with self._signals.subscribe(turn_topic(turn.id)) as hints:
+            while True:
+                ended, text = await self._database.read(partial(self._stored, turn=turn, after=seen))
+                if text:
+                    seen, silent_seconds = seen + len(text), 0.0
+                    yield ReplyDelta(offset=seen, text=text)
+                if ended is not None:
+                    yield ended
+                    return
+                pause = HINTED_POLL_SECONDS if self._signals.is_shared else REMOTE_POLL_SECONDS
+                if not await hints.wait(pause):
+                    silent_seconds += pause
+                if silent_seconds >= self._settings.heartbeat_seconds:
+                    silent_seconds = 0.0
+                    yield Heartbeat()
 
-    def _stored(self, tx: Tx, turn: Turn) -> tuple[TurnDetail, str]:
+    def _stored(self, tx: Tx, *, turn: Turn, after: int) -> tuple[TurnEnded | None, str]:
+        """The end, once there is one, and the text after offset `after`. Two statements while the turn runs."""
+        now = self._repo.find(tx, turn.id)
+        if now is not None and not is_final(now.state):
+            return None, self._repo.checkpointed_after(tx, turn.id, attempt=now.attempt, offset=after)
         detail = self._detail(tx, turn.conversation_id, turn.id, turn.owner_id)
-        if is_final(detail.turn.state):
-            return detail, str(detail.reply.content) if detail.reply else ""
-        return detail, self._repo.checkpointed_text(tx, turn.id, attempt=detail.turn.attempt)
+        content = str(detail.reply.content) if detail.reply else ""
+        return TurnEnded(detail=detail, offset=len(content)), content[after:]
 
     async def _every(self, seconds: float, chore: Any) -> None:
         while True:
