@@ -1,9 +1,11 @@
 """Hints between processes: quick when all is well, never trusted, healed without a restart."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -24,13 +26,48 @@ SHORT = 0.1
 OpenSignals = Callable[[], Awaitable[RelayedSignals]]
 
 
-class Server:
-    """What hints go through, and how to break it."""
+class PostgresServer:
+    """Hints go through PostgreSQL."""
 
-    def __init__(self, make: Callable[[], RelayedSignals], cut: Callable[[], None]) -> None:
-        self.make = make
-        self.cut = cut
-        """Break every line; the server takes new ones."""
+    connections_each = 1
+    _OURS = "FROM pg_stat_activity WHERE application_name = 'conversation_engine signals'"
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+
+    def make(self) -> RelayedSignals:
+        """Signals of one process."""
+        return postgres_signals(self._server.get_uri())
+
+    def cut(self) -> None:
+        """Break every line; new ones are taken."""
+        self._server.psql(f"SELECT pg_terminate_backend(pid) {self._OURS};")
+
+    def connections(self) -> int:
+        """How many are open."""
+        told = self._server.psql(f"SELECT 'open=' || count(*) {self._OURS};")
+        return int(re.search(r"open=(\d+)", told)[1])  # type: ignore[index]
+
+
+class ValkeyServer:
+    """Hints go through Valkey."""
+
+    connections_each = 2
+
+    def __init__(self, valkey: ValkeyHandle) -> None:
+        self._valkey = valkey
+
+    def make(self) -> RelayedSignals:
+        return valkey_signals(SecretStr(self._valkey.url))
+
+    def cut(self) -> None:
+        self._valkey.command("CLIENT", "KILL", "SKIPME", "yes")
+
+    def connections(self) -> int:
+        return int(self._valkey.command("INFO", "clients")["connected_clients"]) - 1
+
+
+Server = PostgresServer | ValkeyServer
 
 
 @pytest.fixture(
@@ -38,16 +75,8 @@ class Server:
 )
 def server(request: pytest.FixtureRequest) -> Server:
     """Both ways between processes."""
-    if request.param == "valkey":
-        valkey: ValkeyHandle = request.getfixturevalue("valkey")
-        return Server(
-            lambda: valkey_signals(SecretStr(valkey.url)), lambda: valkey.command("CLIENT", "KILL", "SKIPME", "yes")
-        )
-    postgres = request.getfixturevalue("postgres")
-    kill = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'conversation_engine signals';"
-    )
-    return Server(lambda: postgres_signals(postgres.get_uri()), lambda: postgres.psql(kill))
+    made = request.getfixturevalue(request.param)
+    return PostgresServer(made) if request.param == "postgres" else ValkeyServer(made)
 
 
 @pytest.fixture
@@ -102,8 +131,11 @@ class TestDelivery:
             assert await subscription.wait(0)
             assert not await subscription.wait(SHORT)
 
-    async def test_a_thousand_topics_need_no_connection_of_their_own(self, open_signals: OpenSignals) -> None:
+    async def test_a_thousand_topics_need_no_connection_of_their_own(
+        self, server: Server, open_signals: OpenSignals
+    ) -> None:
         here, there = await open_signals(), await open_signals()
+        before = server.connections()
         async with AsyncExitStack() as stack:
             subscriptions = [await stack.enter_async_context(there.subscribe(f"topic {n}")) for n in range(1000)]
             await tuned(subscriptions[-1])
@@ -113,6 +145,7 @@ class TestDelivery:
                 await here.publish(f"topic {n}", str(n))
             assert all([await subscription.wait(LONG) for subscription in subscriptions])
             assert [subscription.payload for subscription in subscriptions] == [str(n) for n in range(1000)]
+            assert server.connections() == before
 
     async def test_who_has_left_is_told_no_more(self, open_signals: OpenSignals) -> None:
         here, there = await open_signals(), await open_signals()
@@ -252,13 +285,16 @@ class TestValkeyAway:
 class TestClose:
     async def test_nothing_is_left(self, server: Server) -> None:
         before = asyncio.all_tasks()
+        connections = server.connections()
         signals = server.make()
         await signals.start()
         await until(lambda: signals.is_shared)
         assert len(asyncio.all_tasks()) > len(before)
+        assert server.connections() == connections + server.connections_each
         await signals.aclose()
         await signals.aclose()
         assert asyncio.all_tasks() == before
+        await until(lambda: server.connections() == connections)
         assert not signals.is_shared
 
     async def test_it_may_come_while_connecting(self, server: Server) -> None:
