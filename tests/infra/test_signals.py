@@ -200,6 +200,24 @@ class TestLoss:
                 assert subscription.payload == str(n)
 
 
+@pytest.mark.postgres
+class TestPostgresDeaf:
+    async def test_a_line_that_does_not_hear_itself_is_given_up(
+        self, postgres: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("conversation_engine.infra.signals.relay.QUIET_SECONDS", 0.1)
+        monkeypatch.setattr("conversation_engine.infra.signals.relay.SAYING_SECONDS", 0.3)
+        signals = postgres_signals(postgres.get_uri())
+        await signals.start()
+        await until(lambda: signals.is_shared)
+        await asyncio.sleep(0.5)  # some tests of the line
+        assert signals.is_shared
+        await signals._line._connection.execute("UNLISTEN *")  # type: ignore[union-attr]
+        await until(lambda: not signals.is_shared)
+        await until(lambda: signals.is_shared)
+        await signals.aclose()
+
+
 @pytest.mark.valkey
 class TestValkeyAway:
     async def test_what_was_published_meanwhile_arrives_when_it_is_back(self, valkey: ValkeyHandle) -> None:

@@ -2,7 +2,7 @@
 
 One connection of its own, outside the pool, hears and speaks. All topics share one channel: NOTIFY wakes every
 listening process whatever it listens to, so what is worth saving is notifications, and many hints travel in one.
-A connection pooler in transaction mode does not pass notifications on; readers then live on what they look up unasked.
+A line counts as open once it has heard itself: a connection pooler in transaction mode lets one speak and stay deaf.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from secrets import token_hex
 from typing import Any, Final
 
 from sqlalchemy import make_url
@@ -63,11 +64,14 @@ class PostgresLine:
         self._connection = connection
         self._heard = heard
         self._lost = asyncio.Event()
+        self._echo = json.dumps([[f"echo:{token_hex(8)}", ""]])
+        self._echoed = asyncio.Event()
 
     async def listen(self) -> None:
         """From here on nothing is missed while the connection lives."""
         self._connection.add_termination_listener(lambda _: self._lost.set())
         await self._connection.add_listener(CHANNEL, self._take)
+        await self.test()
 
     async def hear(self) -> None:
         await self._lost.wait()
@@ -80,15 +84,21 @@ class PostgresLine:
         await self._connection.execute(_NOTIFY, CHANNEL, list(packed(hints)))
 
     async def test(self) -> None:
-        await self._connection.execute("SELECT 1")
+        self._echoed.clear()
+        await self._connection.execute(_NOTIFY, CHANNEL, [self._echo])
+        await self._echoed.wait()
 
     async def aclose(self) -> None:
         with suppress(Exception):  # asyncpg drops the connection when it cannot close it politely
             await self._connection.close(timeout=CLOSING_SECONDS)
 
     def _take(self, connection: Any, sender: int, channel: str, text: str) -> None:
-        if sender == connection.get_server_pid():
-            return  # ours, delivered already
+        if text == self._echo:
+            self._echoed.set()
+        elif sender != connection.get_server_pid():  # ours are delivered already
+            self._take_all(text)
+
+    def _take_all(self, text: str) -> None:
         for topic, payload in _unpacked(text):
             self._heard(topic, payload)
 

@@ -165,7 +165,10 @@ class RelayedSignals:
             await line.tune(wanted=wanted, unwanted=changed - wanted)
         hints, self._outbox = self._outbox, {}
         try:
-            await (line.say(hints) if hints else line.test())
+            if hints:
+                await line.say(hints)
+            elif not changed:
+                await line.test()
         except BaseException:
             self._outbox = hints | self._outbox  # said twice is harmless
             raise
