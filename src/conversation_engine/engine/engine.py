@@ -8,7 +8,7 @@ from conversation_engine.domains.conversations.service import ConversationServic
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.settings import Settings
-from conversation_engine.engine.wiring import make_catalog, make_turns
+from conversation_engine.engine.wiring import make_catalog, make_signals, make_turns
 from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock, SystemClock
@@ -39,22 +39,25 @@ class ConversationEngine:
         self.settings = settings or Settings()
         self.clock = clock or SystemClock()
         self.database = open_database(self.settings.resolved_database_url, self.settings)
+        self._signals = make_signals(self.settings)
         self._catalog = make_catalog(self.settings, providers or {})
         self.conversations: ConversationService
         self.turns: TurnService
         self.conversations, self.turns = make_turns(
-            self.database, self._catalog, settings=self.settings, clock=self.clock
+            self.database, self._catalog, settings=self.settings, clock=self.clock, signals=self._signals
         )
 
     async def start(self) -> None:
         """Make sure of the schema (see `migrating.prepare`) and begin to take turns. Raises SchemaMismatchError."""
         is_embedded = backend_of(self.settings.resolved_database_url) == "sqlite"
         await prepare(self.database, is_embedded=is_embedded)
+        await self._signals.start()
         await self.turns.start()
 
     async def aclose(self) -> None:
         """Let running turns end (see `CE_GRACE_SECONDS`), then let go of everything."""
         await self.turns.aclose()
+        await self._signals.aclose()
         await self._catalog.aclose()
         await self.database.aclose()
 

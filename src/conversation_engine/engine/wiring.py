@@ -11,7 +11,10 @@ from conversation_engine.domains.users.secret import local_secret
 from conversation_engine.domains.users.tokens import TokenService
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.db.database import Database
+from conversation_engine.infra.db.opening import backend_of
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
+from conversation_engine.infra.signals.local import LocalSignals
+from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.turns.service import TurnService
 
@@ -51,14 +54,37 @@ def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> Mode
     return ModelCatalog(families, default=settings.model)
 
 
+def make_signals(settings: Settings) -> Signals:
+    """Through Valkey where one is configured, through PostgreSQL where that is the store, else in memory.
+
+    Raises InvalidInputError for an address that is none; connects to nothing.
+    """
+    if settings.valkey_url is not None:
+        from conversation_engine.infra.signals.valkey import valkey_signals
+
+        return valkey_signals(settings.valkey_url)
+    if backend_of(settings.resolved_database_url) == "postgresql":
+        from conversation_engine.infra.signals.postgres import postgres_signals
+
+        return postgres_signals(settings.resolved_database_url)
+    return LocalSignals()
+
+
 def make_turns(
-    database: Database, catalog: ModelCatalog, *, settings: Settings, clock: Clock
+    database: Database, catalog: ModelCatalog, *, settings: Settings, clock: Clock, signals: Signals
 ) -> tuple[ConversationService, TurnService]:
     """The write path over one database."""
     conversations = ConversationService(database, clock=clock, settings=settings)
     llm = LlmService(catalog, clock=clock, settings=settings)
-    ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
-    turns = TurnService(database, conversations=conversations, llm=llm, clock=clock, settings=settings, ledger=ledger)
+    turns = TurnService(
+        database,
+        conversations=conversations,
+        llm=llm,
+        clock=clock,
+        settings=settings,
+        ledger=IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours),
+        signals=signals,
+    )
     return conversations, turns
 
 

@@ -46,18 +46,18 @@ class TurnRecovery:
         self._mode = mode
         self._repo = TurnRepo()
 
-    async def sweep(self, *, lease: Lease, running_here: Sequence[TurnId]) -> list[TurnRun]:
+    async def sweep(self, *, lease: Lease, running_here: Sequence[TurnId]) -> tuple[Sequence[Turn], list[TurnRun]]:
         """End or restart every turn whose lease has run out, but for those that this very process is still at.
 
-        Returns what is to run here now: restarted turns, and those that were next in line. One transaction to
-        claim, two a turn.
+        Returns those, and what is to run here now: restarted turns, and those that were next in line. One
+        transaction to claim, two a turn.
         """
         now = self._clock.now()
         turns = await self._database.write(
             lambda tx: self._repo.claim_expired(tx, now=now, lease=lease, but=running_here, count=CLAIM_COUNT)
         )
         runs = [await self._recover(turn, lease=lease) for turn in turns]
-        return [run for run in runs if run is not None]
+        return turns, [run for run in runs if run is not None]
 
     async def _recover(self, turn: Turn, *, lease: Lease) -> TurnRun | None:
         if self._mode == "retry" and turn.attempt < MOST_ATTEMPTS:

@@ -7,7 +7,7 @@ commit. A turn's first words do not wait for the interval.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Set
+from collections.abc import Awaitable, Callable, Set
 
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.observability.logs import get_logger
@@ -23,13 +23,22 @@ class ReplyLog:
     """The write-ahead log of replies. `start` before use, `aclose` after."""
 
     def __init__(
-        self, database: Database, *, holder: str, interval_seconds: float, on_lost: Callable[[TurnId], None]
+        self,
+        database: Database,
+        *,
+        holder: str,
+        interval_seconds: float,
+        on_lost: Callable[[TurnId], None],
+        on_durable: Callable[[TurnId], Awaitable[None]],
     ) -> None:
-        """`on_lost` is told of a turn that is no longer `holder`'s: deleted, or recovered by another process."""
+        """`on_durable` is told of each turn of which more was committed; it does not raise.
+
+        `on_lost` is told of a turn that is no longer `holder`'s: deleted, or recovered by another process."""
         self._database = database
         self._holder = holder
         self._interval_seconds = interval_seconds
         self._on_lost = on_lost
+        self._on_durable = on_durable
         self._repo = TurnRepo()
         self._is_in_doubt = False
         self._waiting: dict[TurnId, LiveReply] = {}
@@ -100,6 +109,7 @@ class ReplyLog:
         for turn_id, reply in growing.items():
             if turn_id in held:
                 reply.mark_durable(ends[turn_id])
+                await self._on_durable(turn_id)
             else:
                 self._on_lost(turn_id)
         return self._interval_seconds

@@ -29,6 +29,19 @@ _INSERT_TURN = insert(_turns)
 _INSERT_AND_LOOK = insert(_turns).returning(_NEXT_IN_LINE)
 _INSERT_CHECKPOINTS = insert(_checkpoints)
 _DELETE_CHECKPOINTS = delete(_checkpoints).where(_checkpoints.c.turn_id == bindparam("turn"))
+_OF_REPLY = and_(_checkpoints.c.turn_id == bindparam("turn"), _checkpoints.c.attempt == bindparam("attempt"))
+_CHECKPOINTS_AFTER = (
+    select(_checkpoints.c.start_offset, _checkpoints.c.text)
+    .where(
+        _OF_REPLY,
+        _checkpoints.c.start_offset
+        >= select(func.coalesce(func.max(_checkpoints.c.start_offset), 0))
+        .where(_OF_REPLY, _checkpoints.c.start_offset <= bindparam("offset"))
+        .scalar_subquery(),
+    )
+    .order_by(_checkpoints.c.start_offset)
+)
+"""The piece that holds an offset, and those after it: two range scans of the primary key."""
 _HOLD = (
     select(_turns.c.id)
     .where(
@@ -159,10 +172,12 @@ class TurnRepo:
         in_line = (_turns.c.id == turn.id, _turns.c.state == TurnState.QUEUED.value)
         return tx.execute(update(_turns).where(*in_line).values(**values)).rowcount == 1
 
-    def request_stop(self, tx: Tx, turn_id: TurnId, state: TurnState) -> None:
-        """Ask whichever process runs the turn to end it as `state`. The first request counts."""
+    def request_stop(self, tx: Tx, turn_id: TurnId, state: TurnState) -> str | None:
+        """Ask whoever runs the turn to end it as `state`, and say who that is. The first request counts."""
         wanted = (_turns.c.id == turn_id, _turns.c.state == TurnState.RUNNING.value, _turns.c.stop_requested.is_(None))
-        tx.execute(update(_turns).where(*wanted).values(stop_requested=state.value))
+        ask = update(_turns).where(*wanted).values(stop_requested=state.value).returning(_turns.c.lease_owner)
+        holder: str | None = tx.scalar(ask)
+        return holder
 
     def stop_requests(self, tx: Tx, turn_ids: Sequence[TurnId]) -> dict[TurnId, TurnState]:
         """Which of these are to end, and how."""
@@ -279,6 +294,12 @@ class TurnRepo:
             .order_by(_checkpoints.c.start_offset)
         )
         return "".join(tx.scalars(query))
+
+    def checkpointed_after(self, tx: Tx, turn_id: TurnId, *, attempt: int, offset: int) -> str:
+        """What is durable of such a reply beyond `offset` code points. O(what it returns)."""
+        pieces = tx.execute(_CHECKPOINTS_AFTER, {"turn": turn_id, "attempt": attempt, "offset": offset}).all()
+        skipped = offset - pieces[0].start_offset if pieces else 0
+        return "".join(piece.text for piece in pieces)[skipped:]
 
     def checkpointed_length(self, tx: Tx, turn_id: TurnId, *, attempt: int) -> int:
         """How many code points of a reply are durable."""

@@ -11,6 +11,7 @@ from conversation_engine.infra.db.database import ConstraintViolation, Database
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, TurnId
 from conversation_engine.turns.line import TurnLine
@@ -23,6 +24,7 @@ from conversation_engine.turns.settings import TurnSettings
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.generate import GenerateStep
 from conversation_engine.turns.steps.record import RecordStep
+from conversation_engine.turns.topics import process_topic, turn_topic
 from conversation_engine.turns.types import TurnState
 
 RECORDING_SECONDS = 1.0
@@ -30,6 +32,8 @@ RECORDING_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = (0.2, 1.0)
 """When a line is looked at after somebody joined it: the turn ahead may have ended in the same moment."""
 LINES_AT_ONCE = 100
+HINTED_POLL_SECONDS = 1.0
+"""How often stop requests are looked for where other processes can tell us when to look."""
 _log = get_logger(__name__)
 
 
@@ -46,12 +50,14 @@ class TurnRunner:
         settings: TurnSettings,
         line: TurnLine,
         ledger: IdempotencyLedger,
+        signals: Signals,
     ) -> None:
         self._database = database
         self._clock = clock
         self._settings = settings
         self._line = line
         self._ledger = ledger
+        self._signals = signals
         self._holder = new_id()
         self._repo = TurnRepo()
         self._reply_log = ReplyLog(
@@ -59,6 +65,7 @@ class TurnRunner:
             holder=self._holder,
             interval_seconds=settings.checkpoint_interval_seconds,
             on_lost=self._lose,
+            on_durable=lambda turn_id: signals.publish(turn_topic(turn_id)),
         )
         self.assemble = AssembleStep(database, conversations=conversations, llm=llm)
         record = RecordStep(database, conversations=conversations, llm=llm, clock=clock, line=line)
@@ -90,10 +97,10 @@ class TurnRunner:
         chores: Sequence[tuple[float, Callable[[], Awaitable[None]], str]] = (
             (settings.sweep_seconds, self._sweep, "turn-recovery"),
             (settings.lease_seconds / 3, self._extend, "turn-leases"),
-            (settings.stop_poll_seconds, self._hear_stop_requests, "turn-stops"),
             (settings.heartbeat_seconds, self._tick, "turn-heartbeat"),
         )
         self._chores = [asyncio.create_task(_every(seconds, chore), name=name) for seconds, chore, name in chores]
+        self._chores.append(asyncio.create_task(self._hear_stop_requests(), name="turn-stops"))
 
     def begin_stop(self) -> None:
         """Take no more turns; when the grace time is over, end the running ones `interrupted` with what they said.
@@ -156,6 +163,7 @@ class TurnRunner:
         )
         if successor is not None:
             self.run(successor)
+        await self._signals.publish(turn_topic(run.turn.id))
 
     async def _look_after_line(self, conversation_id: ConversationId) -> None:
         for seconds in LOOK_AGAIN_SECONDS:
@@ -185,8 +193,11 @@ class TurnRunner:
     async def _sweep(self) -> None:
         if self.is_stopping:
             return
-        for run in await self._recovery.sweep(lease=self.lease(), running_here=list(self._runs)):
+        recovered, runs = await self._recovery.sweep(lease=self.lease(), running_here=list(self._runs))
+        for run in runs:
             self.run(run)
+        for turn in recovered:
+            await self._signals.publish(turn_topic(turn.id))
         lines = await self._database.read(lambda tx: self._repo.conversations_in_line(tx, count=LINES_AT_ONCE))
         for conversation_id in lines:
             await self.advance(conversation_id)
@@ -198,6 +209,16 @@ class TurnRunner:
             await self._database.write(lambda tx: self._repo.extend_leases(tx, running, lease=lease))
 
     async def _hear_stop_requests(self) -> None:
+        """At once when another process tells us to look, else now and then."""
+        async with self._signals.subscribe(process_topic(self._holder)) as hints:
+            while True:
+                await hints.wait(HINTED_POLL_SECONDS if self._signals.is_shared else self._settings.stop_poll_seconds)
+                try:
+                    await self._stop_as_requested()
+                except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
+                    _log.warning("chore.failed", chore="stop_requests", error=type(error).__name__)
+
+    async def _stop_as_requested(self) -> None:
         if not (running := list(self._runs)):
             return
         requests = await self._database.read(lambda tx: self._repo.stop_requests(tx, running))

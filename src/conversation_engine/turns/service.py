@@ -12,6 +12,7 @@ from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
+from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, TurnId, UserId, parse_id
 from conversation_engine.kernel.paging import Cursor, Page, make_page
@@ -22,22 +23,18 @@ from conversation_engine.turns.runner import TurnRunner
 from conversation_engine.turns.settings import TurnSettings
 from conversation_engine.turns.state import is_final
 from conversation_engine.turns.steps.admit import AdmitStep
+from conversation_engine.turns.topics import process_topic
 from conversation_engine.turns.types import (
     BusyPolicy,
-    Heartbeat,
     NewTurn,
-    ReplyDelta,
     Turn,
     TurnDetail,
     TurnEnded,
     TurnEvent,
-    TurnRestarted,
-    TurnStarted,
     TurnState,
 )
+from conversation_engine.turns.watching import TurnWatch
 
-REMOTE_POLL_SECONDS = 0.25
-"""How often a turn that runs in another process is looked at while somebody here watches it."""
 INTERRUPT_TRIES = 5
 """How many running turns a turn that interrupts may meet before it gives up: others may be faster each time."""
 
@@ -57,6 +54,7 @@ class TurnService:
         clock: Clock,
         settings: TurnSettings,
         ledger: IdempotencyLedger,
+        signals: Signals,
     ) -> None:
         self._database = database
         self._conversations = conversations
@@ -75,7 +73,16 @@ class TurnService:
             settings=settings,
             line=self._line,
             ledger=ledger,
+            signals=signals,
         )
+        self._watch = TurnWatch(
+            database,
+            runner=self._runner,
+            signals=signals,
+            detail_of=lambda tx, turn: self._detail(tx, turn.conversation_id, turn.id, turn.owner_id),
+            heartbeat_seconds=settings.heartbeat_seconds,
+        )
+        self._signals = signals
         self._entering: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -172,24 +179,8 @@ class TurnService:
 
         `turn` was given out by this service, so its owner is known.
         """
-        yield TurnStarted(turn=turn, offset=after)
-        attempt, seen = turn.attempt, after
-        while True:
-            if (run := self._runner.find(turn.id)) and run.turn.attempt == attempt:
-                async for event in run.live.follow(seen):
-                    yield event
-                    if isinstance(event, TurnEnded):
-                        return
-                    if isinstance(event, ReplyDelta):
-                        seen = event.offset
-            async for event in self._follow_stored(turn, attempt, seen):
-                yield event
-                if isinstance(event, TurnEnded):
-                    return
-                if isinstance(event, ReplyDelta):
-                    seen = event.offset
-                elif isinstance(event, TurnRestarted):
-                    attempt, seen = event.turn.attempt, 0
+        async for event in self._watch.follow(turn, after=after):
+            yield event
 
     async def cancel(self, conversation_id: ConversationId, turn_id: TurnId, *, owner_id: UserId) -> TurnDetail:
         """Stop a turn, wherever it runs, and keep the beginning of its reply.
@@ -235,7 +226,9 @@ class TurnService:
         if run := self._runner.find(turn_id):
             run.stop(state)
         else:
-            await self._database.write(lambda tx: self._repo.request_stop(tx, turn_id, state))
+            holder = await self._database.write(lambda tx: self._repo.request_stop(tx, turn_id, state))
+            if holder is not None:
+                await self._signals.publish(process_topic(holder))
 
     def _owned(self, tx: Tx, conversation_id: ConversationId, turn_id: TurnId, owner_id: UserId) -> Turn:
         self._conversations.owned(tx, conversation_id, owner_id=owner_id)
@@ -251,31 +244,3 @@ class TurnService:
             reply=self._conversations.find_message(tx, conversation_id, turn.reply_message_id),
             attempts=tuple(self._llm.attempts_of(tx, turn_id)),
         )
-
-    async def _follow_stored(self, turn: Turn, attempt: int, after: int) -> AsyncGenerator[TurnEvent, None]:
-        """A turn of the past, in line, or of another process: read from the store until it runs here or has ended."""
-        seen, silent_seconds = after, 0.0
-        while True:
-            detail, text = await self._database.read(lambda tx: self._stored(tx, turn))
-            if detail.turn.attempt != attempt:
-                yield TurnRestarted(turn=detail.turn)
-                attempt, seen = detail.turn.attempt, 0
-            if len(text) > seen:
-                yield ReplyDelta(offset=len(text), text=text[seen:])
-                seen, silent_seconds = len(text), 0.0
-            if is_final(detail.turn.state):
-                yield TurnEnded(detail=detail, offset=len(text))
-                return
-            if (run := self._runner.find(turn.id)) and run.turn.attempt == attempt and not run.live.is_abandoned:
-                return
-            await asyncio.sleep(REMOTE_POLL_SECONDS)
-            silent_seconds += REMOTE_POLL_SECONDS
-            if silent_seconds >= self._settings.heartbeat_seconds:
-                silent_seconds = 0.0
-                yield Heartbeat()
-
-    def _stored(self, tx: Tx, turn: Turn) -> tuple[TurnDetail, str]:
-        detail = self._detail(tx, turn.conversation_id, turn.id, turn.owner_id)
-        if is_final(detail.turn.state):
-            return detail, str(detail.reply.content) if detail.reply else ""
-        return detail, self._repo.checkpointed_text(tx, turn.id, attempt=detail.turn.attempt)

@@ -1,0 +1,110 @@
+"""Streams of turns: live where they run, from the store elsewhere and ever after."""
+
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
+from typing import Final
+
+from conversation_engine.infra.db.database import Database, Tx
+from conversation_engine.infra.signals.ports import Signals
+from conversation_engine.turns.repo import TurnRepo
+from conversation_engine.turns.runner import TurnRunner
+from conversation_engine.turns.state import is_final
+from conversation_engine.turns.topics import turn_topic
+from conversation_engine.turns.types import (
+    Heartbeat,
+    ReplyDelta,
+    Turn,
+    TurnDetail,
+    TurnEnded,
+    TurnEvent,
+    TurnRestarted,
+    TurnStarted,
+)
+
+REMOTE_POLL_SECONDS: Final = 0.25
+"""How often a turn that runs in another process is looked at, unasked, while somebody here watches it."""
+HINTED_POLL_SECONDS: Final = 1.0
+"""The same while that process can tell us when to look."""
+
+
+class TurnWatch:
+    """Any number may watch one turn, from any offset, on any process."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        runner: TurnRunner,
+        signals: Signals,
+        detail_of: Callable[[Tx, Turn], TurnDetail],
+        heartbeat_seconds: float,
+    ) -> None:
+        self._database = database
+        self._runner = runner
+        self._signals = signals
+        self._detail_of = detail_of
+        self._heartbeat_seconds = heartbeat_seconds
+        self._repo = TurnRepo()
+
+    async def follow(self, turn: Turn, *, after: int = 0) -> AsyncGenerator[TurnEvent, None]:
+        """`TurnStarted`, the reply's text after offset `after`, what comes, `TurnEnded`.
+
+        `TurnRestarted` in between means that the reply begins anew, from offset 0.
+        """
+        yield TurnStarted(turn=turn, offset=after)
+        attempt, seen = turn.attempt, after
+        while True:
+            for source in (self._live, self._stored):
+                async for event in source(turn, attempt, seen):
+                    yield event
+                    match event:
+                        case TurnEnded():
+                            return
+                        case ReplyDelta(offset=offset):
+                            seen = offset
+                        case TurnRestarted(turn=again):
+                            attempt, seen = again.attempt, 0
+
+    async def _live(self, turn: Turn, attempt: int, after: int) -> AsyncGenerator[TurnEvent, None]:
+        """A turn that runs here, until it ends or is lost to another process."""
+        run = self._runner.find(turn.id)
+        if run is not None and run.turn.attempt == attempt:
+            async for event in run.live.follow(after):
+                yield event
+
+    async def _stored(self, turn: Turn, attempt: int, after: int) -> AsyncGenerator[TurnEvent, None]:
+        """A turn of the past, in line, or of another process, until it runs here or has ended."""
+        seen, silent_seconds = after, 0.0
+        async with self._signals.subscribe(turn_topic(turn.id)) as hints:
+            while not self._is_live(turn, attempt):
+                for event in await self._database.read(partial(self._news, turn=turn, attempt=attempt, after=seen)):
+                    silent_seconds = 0.0
+                    yield event
+                    match event:
+                        case TurnEnded() | TurnRestarted():
+                            return
+                        case ReplyDelta(offset=offset):
+                            seen = offset
+                pause = HINTED_POLL_SECONDS if self._signals.is_shared else REMOTE_POLL_SECONDS
+                if not await hints.wait(pause):
+                    silent_seconds += pause
+                if silent_seconds >= self._heartbeat_seconds:
+                    silent_seconds = 0.0
+                    yield Heartbeat()
+
+    def _is_live(self, turn: Turn, attempt: int) -> bool:
+        run = self._runner.find(turn.id)
+        return run is not None and run.turn.attempt == attempt and not run.live.is_abandoned
+
+    def _news(self, tx: Tx, *, turn: Turn, attempt: int, after: int) -> list[TurnEvent]:
+        """What is new in the store. Two statements while the turn runs."""
+        now = self._repo.find(tx, turn.id)
+        if now is not None and now.attempt != attempt:
+            return [TurnRestarted(turn=now)]
+        if now is not None and not is_final(now.state):
+            text = self._repo.checkpointed_after(tx, turn.id, attempt=attempt, offset=after)
+            return [ReplyDelta(offset=after + len(text), text=text)] if text else []
+        detail = self._detail_of(tx, turn)
+        content = str(detail.reply.content) if detail.reply else ""
+        ended = TurnEnded(detail=detail, offset=len(content))
+        return [ReplyDelta(offset=len(content), text=content[after:]), ended] if content[after:] else [ended]
