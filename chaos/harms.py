@@ -83,11 +83,12 @@ HARMS = (
 
 
 async def harm(scene: Scene, options: Options) -> None:
-    """Do harm until so many servers were killed."""
+    """Do harm until so many servers were killed: each kind once, in any order, then as their weights say."""
     kinds = [kind for kind in HARMS if kind.needs(scene)]
-    while scene.done[kill_server.__name__] < options.kills:
+    first = scene.random.sample(kinds, len(kinds))
+    while first or scene.done[kill_server.__name__] < options.kills:
         await asyncio.sleep(scene.random.uniform(0, PAUSE_MOST_SECONDS))
-        [kind] = scene.random.choices(kinds, [kind.weight for kind in kinds])
+        kind = first.pop() if first else scene.random.choices(kinds, [kind.weight for kind in kinds])[0]
         await kind.do(scene)
         scene.done[kind.do.__name__] += 1
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.table import print_table
-from chaos.audit import Verdict
+from chaos.judge import Finding
 from chaos.options import Options
 from chaos.said import Said
 
@@ -31,7 +31,10 @@ class Report:
     options: Options
     seconds: float
     said: Sequence[Said]
-    verdict: Verdict
+    findings: Sequence[Finding]
+    recovery_seconds: Sequence[float]
+    states: Mapping[str, int]
+    """How turns ended."""
     harms: Mapping[str, int]
     refusals: Mapping[str, int]
     own_deaths: int
@@ -44,23 +47,23 @@ class Report:
     @property
     def broken(self) -> Mapping[str, int]:
         """Promises that were not kept, and how often."""
-        return Counter(finding.promise for finding in self.verdict.findings)
+        return Counter(finding.promise for finding in self.findings)
 
     @property
     def is_held(self) -> bool:
         """Whether every promise was kept."""
-        return not self.verdict.findings
+        return not self.findings
 
     def print(self) -> None:
         """The table, then what was found, then what else happened."""
         options = self.options
         title = f"{options.database}, {options.servers} server(s), seed {options.seed}, {self.seconds:.0f} s"
         print_table(title, ("", "figure"), [*self._load(), *self._promises(), *self._recovery()])
-        for finding in self.verdict.findings[:50]:
+        for finding in self.findings[:50]:
             print(f"  {finding.promise}: {finding.told}")
         for name, counts in (
             ("harm done", self.harms),
-            ("turns ended", self.verdict.states),
+            ("turns ended", self.states),
             ("refusals met", self.refusals),
             ("exceptions logged", self.errors),
         ):
@@ -80,7 +83,7 @@ class Report:
         return [(told, f"{self.broken.get(promise, 0)}") for promise, told in PROMISES.items()]
 
     def _recovery(self) -> list[tuple[str, str]]:
-        recoveries = self.verdict.recovery_seconds
+        recoveries = self.recovery_seconds
         return [
             ("processes that died by themselves", f"{self.own_deaths}"),
             ("turns that outlived their process", f"{len(recoveries)}"),

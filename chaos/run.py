@@ -5,6 +5,7 @@ import contextlib
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -19,6 +20,7 @@ from chaos.door import Door
 from chaos.events import events_of
 from chaos.fleet import Fleet
 from chaos.harms import Scene, harm
+from chaos.judge import Judge
 from chaos.options import PRODUCT_SETTINGS, TOTAL_SECONDS, Options
 from chaos.report import Report, exceptions_in
 from chaos.stores import Store, open_store
@@ -62,14 +64,20 @@ async def _work(options: Options, scene: Scene, door: Door, *, logs: Path) -> Re
     await scene.fleet.until_ready()
     await _let_end(clients, tasks, seconds=options.recovery_limit_seconds + TOTAL_SECONDS)
     said = [one for client in clients for one in client.said]
-    audit = Audit(door, scene.fleet, options=options, is_idempotent=is_idempotent)
-    verdict = await audit(said, database_url=scene.store.url)
+    kept = await Audit(door, random=Random(f"{options.seed}:audit"))(said, database_url=scene.store.url)
     seats = scene.fleet.seats
+    judge = Judge(
+        is_idempotent=is_idempotent,
+        recovery_limit_seconds=options.recovery_limit_seconds,
+        deaths=[seat.deaths for seat in seats],
+    )
     return Report(
         options=options,
         seconds=time.monotonic() - started,
         said=said,
-        verdict=verdict,
+        findings=judge.findings(said, kept),
+        recovery_seconds=judge.recovery_seconds(said, kept),
+        states=Counter(turn.detail["state"] for turn in kept.turns.values()),
         harms=scene.done,
         refusals=door.refusals,
         own_deaths=sum(len(seat.deaths) - seat.errand_deaths for seat in seats),
