@@ -15,7 +15,8 @@ import aiohttp
 
 from benchmarks.processes import ROOT, clean_environment, free_port
 
-APP = "conversation_engine.entrypoints.http.app:create_app"
+SERVE = ("-c", "from conversation_engine.entrypoints.cli.main import run; run()", "serve", "--port")
+"""What `convo serve` does, whatever is on the path."""
 STARTING_SECONDS = 60.0
 PROBE_SECONDS = 0.05
 
@@ -62,6 +63,7 @@ class Fleet:
     def __init__(self, count: int, *, environment: Mapping[str, str], logs: Path) -> None:
         self.seats = [Seat(number=number, log=logs / f"server-{number}.log") for number in range(count)]
         self._environment = clean_environment({**environment, "PYTHONUNBUFFERED": "1"})
+        self.logs = logs
         self._is_closing = False
 
     def ready(self) -> Sequence[Seat]:
@@ -112,10 +114,9 @@ class Fleet:
 
     async def _start(self, seat: Seat) -> None:
         seat.port = free_port()
-        options = ("--port", str(seat.port), "--factory", "--log-level", "warning", "--no-access-log")
         log = os.open(seat.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
-            command = (sys.executable, "-m", "uvicorn", APP, *options)
+            command = (sys.executable, *SERVE, str(seat.port))
             seat.process = await asyncio.create_subprocess_exec(
                 *command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
             )

@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 
 from chaos.caches import Cache
@@ -12,6 +13,7 @@ from chaos.fleet import Fleet, Seat
 from chaos.options import LEASE_SECONDS, Options
 from chaos.stores import PostgresStore, Store
 
+JOURNAL = "harm.log"
 PAUSE_MOST_SECONDS = 1.5
 CHANCE_WHILE_STARTING = 0.1
 """How often a victim need not have come up before it is hit again."""
@@ -27,6 +29,11 @@ class Scene:
     random: Random
     done: Counter[str] = field(default_factory=Counter)
     """How often each harm was done."""
+
+    def note(self, what: str) -> None:
+        """Put it in the journal, on the clock of the servers' logs."""
+        with (self.fleet.logs / JOURNAL).open("a") as journal:
+            journal.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f} {what}\n")
 
 
 async def kill_server(scene: Scene) -> None:
@@ -89,7 +96,9 @@ async def harm(scene: Scene, options: Options) -> None:
     while first or scene.done[kill_server.__name__] < options.kills:
         await asyncio.sleep(scene.random.uniform(0, PAUSE_MOST_SECONDS))
         kind = first.pop() if first else scene.random.choices(kinds, [kind.weight for kind in kinds])[0]
+        scene.note(f"{kind.do.__name__} …")
         await kind.do(scene)
+        scene.note(f"{kind.do.__name__} done")
         scene.done[kind.do.__name__] += 1
 
 
@@ -98,4 +107,5 @@ async def _victim(scene: Scene) -> Seat:
     if scene.random.random() > CHANCE_WHILE_STARTING:
         await scene.fleet.until_ready([seat])
         await asyncio.sleep(scene.random.uniform(0, PAUSE_MOST_SECONDS))
+    scene.note(f"server {seat.number}, port {seat.port}, is {'ready' if seat.ready.is_set() else 'starting'}")
     return seat
