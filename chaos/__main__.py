@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--servers", type=int, help="default: 1 on sqlite, 2 on postgresql")
     parser.add_argument("--clients", type=int, default=8, help="users who keep asking")
     parser.add_argument("--seed", type=int, default=1, help="decides what is harmed and what the model does")
-    parser.add_argument("--margin", type=float, default=10.0, help="seconds beyond lease and sweep until stuck")
+    parser.add_argument("--margin", type=float, default=5.0, help="seconds beyond lease and sweep until stuck")
     parser.add_argument(
         "--idempotent", action=argparse.BooleanOptionalAction, help="whether keys are honoured; default: ask the server"
     )

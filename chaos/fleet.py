@@ -9,6 +9,7 @@ import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 import aiohttp
@@ -33,6 +34,8 @@ class Seat:
     """Whether it answers, as far as we know."""
     deaths: list[float] = field(default_factory=list)
     """When its processes ended, wall clock."""
+    ups: list[tuple[float, float]] = field(default_factory=list)
+    """From when to when a process answered, wall clock; the last one may still."""
     errand_deaths: int = 0
     """How many of them we asked for."""
     start_seconds: list[float] = field(default_factory=list)
@@ -43,6 +46,17 @@ class Seat:
         """Where its process listens."""
         return f"http://127.0.0.1:{self.port}"
 
+    def come_up(self) -> None:
+        """Its process answers."""
+        self.ups.append((time.time(), inf))
+        self.ready.set()
+
+    def go_down(self) -> None:
+        """Its process is not expected to answer. Idempotent."""
+        if self.ready.is_set():
+            self.ups[-1] = (self.ups[-1][0], time.time())
+            self.ready.clear()
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal to its process, if there is one."""
         if self.process is not None and self.process.returncode is None:
@@ -52,7 +66,7 @@ class Seat:
     def end(self, number: signal.Signals) -> None:
         """Make its process end by a signal; it will be started again."""
         if self.process is not None and self.process.returncode is None:
-            self.ready.clear()
+            self.go_down()
             self.errand_deaths += 1
             self.send(number)
 
@@ -108,7 +122,7 @@ class Fleet:
             await process.wait()
             probing.cancel()
             await asyncio.gather(probing, return_exceptions=True)
-            seat.ready.clear()
+            seat.go_down()
             if not self._is_closing:
                 seat.deaths.append(time.time())
 
@@ -127,7 +141,7 @@ class Fleet:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session:
             while not await _is_ready(session, seat.url):
                 await asyncio.sleep(PROBE_SECONDS)
-        seat.ready.set()
+        seat.come_up()
         seat.start_seconds.append(time.monotonic() - started)
 
 

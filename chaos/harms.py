@@ -49,9 +49,13 @@ async def stop_server(scene: Scene) -> None:
 async def freeze_server(scene: Scene) -> None:
     """Hold a server still for longer than its leases last, as a suspended machine does, then let it go on."""
     seat = await _victim(scene)
+    was_ready = seat.ready.is_set()
+    seat.go_down()
     seat.send(signal.SIGSTOP)
     await asyncio.sleep(LEASE_SECONDS * scene.random.uniform(1.2, 2.5))
     seat.send(signal.SIGCONT)
+    if was_ready:
+        seat.come_up()
 
 
 async def restart_database(scene: Scene) -> None:

@@ -55,6 +55,8 @@ class Judge:
     recovery_limit_seconds: float
     deaths: Sequence[Sequence[float]]
     """By seat: when its processes ended."""
+    ups: Sequence[tuple[float, float]]
+    """From when to when some server answered: without any, no turn can be recovered. May overlap, in any order."""
 
     def findings(self, all_said: Sequence[Said], kept: Kept) -> Sequence[Finding]:
         """Every promise that was not kept."""
@@ -124,10 +126,13 @@ class Judge:
         death = self._death_during(said, turn)
         since = _created(turn) if death is None else death
         limit = self.recovery_limit_seconds + (TOTAL_SECONDS if death is None else 0)
-        took = _finished(turn) - since
+        took = covered_seconds(self.ups, since, _finished(turn))
         if took > limit:
             begin = "its beginning" if death is None else "the death of its process"
-            yield Finding(promise="stuck", told=f"turn {said.turn_id} ended {took:.1f} s after {begin}")
+            told = (
+                f"turn {said.turn_id} ended {_finished(turn) - since:.1f} s after {begin}, {took:.1f} s with a server"
+            )
+            yield Finding(promise="stuck", told=told)
 
     def _death_during(self, said: Said, turn: KeptTurn) -> float | None:
         """When the process died that answered it; `None` where it did not, or where we cannot know which it was."""
@@ -135,6 +140,16 @@ class Judge:
             return None
         created, finished = _created(turn), _finished(turn)
         return next((death for death in self.deaths[said.seat] if created < death < finished), None)
+
+
+def covered_seconds(spans: Sequence[tuple[float, float]], begin: float, end: float) -> float:
+    """How much of the time from `begin` to `end` lies in at least one of `spans`."""
+    covered, reached = 0.0, begin
+    for start, stop in sorted(spans):
+        start, stop = max(start, reached), min(stop, end)
+        if stop > start:
+            covered, reached = covered + stop - start, stop
+    return covered
 
 
 def _differ(said: Said, how: str, heard: str, stored: str) -> str:

@@ -34,12 +34,12 @@ class Options:
     seed: int = 1
     """Decides what the stub does, what clients do and what is harmed when; the operating system decides the rest."""
     clients: int = 8
-    margin_seconds: float = 10.0
-    """What a turn may take beyond lease and sweep: a process starts anew, a database comes back."""
+    margin_seconds: float = 5.0
+    """What a turn may take beyond lease and sweep while a server is up: a database comes back, a machine is busy."""
     is_idempotent: bool | None = None
     """Whether the server honours `Idempotency-Key`; `None`: ask it."""
 
     @property
     def recovery_limit_seconds(self) -> float:
-        """After the death of its process a turn that has not ended by then is stuck."""
+        """After so long without its process, and with another one up, a turn that has not ended is stuck."""
         return LEASE_SECONDS + SWEEP_SECONDS + self.margin_seconds

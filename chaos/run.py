@@ -70,6 +70,7 @@ async def _work(options: Options, scene: Scene, door: Door, *, logs: Path) -> Re
         is_idempotent=is_idempotent,
         recovery_limit_seconds=options.recovery_limit_seconds,
         deaths=[seat.deaths for seat in seats],
+        ups=[up for seat in seats for up in seat.ups],
     )
     return Report(
         options=options,

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 import pytest
 
 from chaos.events import Event
-from chaos.judge import Judge, Kept, KeptTurn
+from chaos.judge import Judge, Kept, KeptTurn, covered_seconds
 from chaos.said import Said
 
 STAMP = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -47,7 +48,7 @@ def said(**changes: Any) -> Said:
     return Said(conversation_id="c1", content="q1", **fields)
 
 
-JUDGE = Judge(is_idempotent=True, recovery_limit_seconds=5.0, deaths=[[]])
+JUDGE = Judge(is_idempotent=True, recovery_limit_seconds=5.0, deaths=[[]], ups=[(STAMP, inf)])
 
 
 def broken(one: Said, there: Kept, judge: Judge = JUDGE) -> list[str]:
@@ -98,6 +99,25 @@ class TestRecoverySeconds:
     def test_a_turn_that_took_too_long_after_it_is_stuck(self) -> None:
         judge = replace(JUDGE, deaths=[[STAMP + 0.5]])
         assert broken(said(), kept(finished_at=stamp(6)), judge) == ["stuck"]
+
+    def test_time_without_any_server_is_not_held_against_it(self) -> None:
+        judge = replace(JUDGE, deaths=[[STAMP + 0.5]], ups=[(STAMP + 4, inf)])
+        assert broken(said(), kept(finished_at=stamp(8)), judge) == []
+
+
+class TestCoveredSeconds:
+    @pytest.mark.parametrize(
+        ("spans", "seconds"),
+        [
+            ([], 0),
+            ([(0, inf)], 10),
+            ([(12, 14)], 2),
+            ([(5, 12), (18, 30)], 4),
+            ([(14, 18), (12, 16), (13, 15)], 6),
+        ],
+    )
+    def test_overlaps_count_once(self, spans: list[tuple[float, float]], seconds: float) -> None:
+        assert covered_seconds(spans, 10, 20) == seconds
 
 
 class TestSaid:
