@@ -1,5 +1,6 @@
 """A PostgreSQL that goes away, and comes back."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ async def database(postgres: Any) -> AsyncIterator[PostgresDatabase]:
 
 def say(statement: str) -> Any:
     return lambda tx: tx.execute(text(statement)).scalar()
+
+
+def do(statement: str) -> Any:
+    return lambda tx: tx.execute(text(statement)).rowcount
 
 
 class TestUnavailable:
@@ -57,3 +62,22 @@ class TestUnavailable:
     async def test_what_is_wrong_with_the_statement_stays_what_it_is(self, database: PostgresDatabase) -> None:
         with pytest.raises(ProgrammingError):
             await database.read(say("SELECT nothing"))
+
+
+class TestDeadlock:
+    async def test_whoever_loses_is_done_again(self, postgres: Any) -> None:
+        database = PostgresDatabase(postgres.get_uri(), pool_size=2, max_overflow=0)
+        await database.write(do("CREATE TABLE pairs AS SELECT n, 0 AS count FROM generate_series(1, 2) n"))
+
+        def count(*numbers: int) -> Any:
+            def work(tx: Any) -> None:
+                for number in numbers:
+                    tx.execute(text("UPDATE pairs SET count = count + 1 WHERE n = :n"), {"n": number})
+                    tx.execute(text("SELECT pg_sleep(0.2)"))
+
+            return work
+
+        await asyncio.gather(database.write(count(1, 2)), database.write(count(2, 1)))
+        assert await database.read(say("SELECT array_agg(count) FROM pairs")) == [2, 2]
+        await database.write(do("DROP TABLE pairs"))
+        await database.aclose()
