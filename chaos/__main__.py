@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--idempotent", action=argparse.BooleanOptionalAction, help="whether keys are honoured; default: ask the server"
     )
+    parser.add_argument("--set", action="append", default=[], metavar="CE_NAME=VALUE", help="a setting of the servers")
     parser.add_argument("--keep", type=Path, help="a folder to leave the logs of the servers in")
     return parser
 
@@ -46,8 +47,14 @@ def _options(chosen: argparse.Namespace, database: DatabaseKind) -> Options:
         seed=chosen.seed,
         clients=chosen.clients,
         margin_seconds=chosen.margin,
+        settings=tuple(_setting(pair) for pair in chosen.set),
         is_idempotent=chosen.idempotent,
     )
+
+
+def _setting(pair: str) -> tuple[str, str]:
+    name, _, value = pair.partition("=")
+    return name, value
 
 
 def _folder(keep: Path | None, database: DatabaseKind) -> Path | None:

@@ -36,6 +36,8 @@ class Options:
     clients: int = 8
     margin_seconds: float = 5.0
     """What a turn may take beyond lease and sweep while a server is up: a database comes back, a machine is busy."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Further settings of the servers: names and values."""
     is_idempotent: bool | None = None
     """Whether the server honours `Idempotency-Key`; `None`: ask it."""
 

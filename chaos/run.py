@@ -23,6 +23,7 @@ from chaos.harms import Scene, harm
 from chaos.judge import Judge
 from chaos.options import PRODUCT_SETTINGS, TOTAL_SECONDS, Options
 from chaos.report import Report, exceptions_in
+from chaos.said import Said
 from chaos.stores import Store, open_store
 
 
@@ -33,6 +34,7 @@ async def _scene(options: Options, folder: Path) -> AsyncIterator[Scene]:
     async with open_store(options.database, folder) as store, open_cache() as cache:
         with upstream as stub:
             environment = _environment(folder, store=store, cache=cache, upstream_port=stub.port)
+            environment |= dict(options.settings)
             async with Fleet(options.servers, environment=environment, logs=folder).running() as fleet:
                 yield Scene(fleet=fleet, store=store, cache=cache, random=Random(f"{options.seed}:harm"))
 
@@ -58,12 +60,7 @@ async def run(options: Options, *, folder: Path | None = None) -> Report:
 async def _work(options: Options, scene: Scene, door: Door, *, logs: Path) -> Report:
     started = time.monotonic()
     is_idempotent = await knows_keys(door) if options.is_idempotent is None else options.is_idempotent
-    clients = [Client(door, random=Random(f"{options.seed}:client:{n}")) for n in range(options.clients)]
-    tasks = [asyncio.create_task(client.run(), name="client") for client in clients]
-    await _harm_while_running(scene, options, tasks)
-    await scene.fleet.until_ready()
-    await _let_end(clients, tasks, seconds=options.recovery_limit_seconds + TOTAL_SECONDS)
-    said = [one for client in clients for one in client.said]
+    said = await _talk(options, scene, door)
     kept = await Audit(door, random=Random(f"{options.seed}:audit"))(said, database_url=scene.store.url)
     seats = scene.fleet.seats
     judge = Judge(
@@ -86,6 +83,21 @@ async def _work(options: Options, scene: Scene, door: Door, *, logs: Path) -> Re
         is_idempotent=is_idempotent,
         errors=exceptions_in(logs),
     )
+
+
+async def _talk(options: Options, scene: Scene, door: Door) -> list[Said]:
+    """All that was said while harm was done."""
+    clients = [Client(door, random=Random(f"{options.seed}:client:{n}")) for n in range(options.clients)]
+    tasks = [asyncio.create_task(client.run(), name="client") for client in clients]
+    try:
+        await _harm_while_running(scene, options, tasks)
+        await scene.fleet.until_ready()
+        await _let_end(clients, tasks, seconds=options.recovery_limit_seconds + TOTAL_SECONDS)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return [one for client in clients for one in client.said]
 
 
 async def _harm_while_running(scene: Scene, options: Options, tasks: Sequence["asyncio.Task[None]"]) -> None:
