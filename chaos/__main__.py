@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ def main(arguments: list[str]) -> int:
     """Run on the database asked for, or on both, and print a table each."""
     chosen = _parser().parse_args(arguments)
     databases = DATABASES if chosen.database is None else (chosen.database,)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us ends what we started
     is_held = True
     for database in databases:
         report = asyncio.run(run(_options(chosen, database), folder=_folder(chosen.keep, database)))
