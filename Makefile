@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run chat test bench lint lint-style lint-types lint-imports lint-size lint-deps lint-docs
+.PHONY: help setup run chat test bench chaos lint lint-style lint-types lint-imports lint-size lint-deps lint-docs
 .PHONY: format docs lock clean
 
 # List the verbs with their comments.
@@ -41,6 +41,10 @@ test: $(STAMP)
 # Run the benchmarks.
 bench: $(STAMP)
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+# Kill servers and databases under load and audit what is left: make chaos ARGS="--kills 20 --database sqlite".
+chaos: $(STAMP)
+	@exec $(BIN)/python -m chaos $(ARGS)
 
 # Check everything a machine can check; make -k lint goes on after the first complaint.
 lint: lint-style lint-types lint-imports lint-size lint-deps lint-docs

@@ -65,6 +65,20 @@ class TestOutage:
         await asyncio.sleep(0.6)  # longer than the log waits before it tries again
         assert await count(engine, "reply_checkpoints") == 0
 
+    async def test_first_words_do_not_hurry_a_store_that_is_away(self, open_engine: OpenEngine) -> None:
+        model = ToldModel()
+        engine = await open_engine(model, lease_seconds=60)
+        outage = Outage(engine)
+        turn = await ask(engine, (await begin(engine)).id)
+        outage.is_on = True
+        for _ in range(30):
+            model.say("word ")
+            await asyncio.sleep(0.01)
+        assert outage.refused <= 2  # half a second lies between two tries
+        outage.is_on = False
+        model.finish()
+        assert (await answered(engine, turn)).reply.content == "word " * 30  # type: ignore[union-attr]
+
 
 class TestGroupCommit:
     async def test_words_of_many_turns_share_their_commits(self, open_engine: OpenEngine) -> None:

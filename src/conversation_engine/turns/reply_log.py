@@ -79,6 +79,9 @@ class ReplyLog:
             await self._work.wait()
             async with self._flushing:
                 delay = await self._flush()
+            if self._is_in_doubt:  # nobody's first words are urgent to a store that is away
+                await asyncio.sleep(delay)
+                continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await self._urgent.wait()

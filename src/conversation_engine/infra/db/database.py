@@ -21,7 +21,10 @@ ConstraintViolation = IntegrityError
 
 
 class Database(Protocol):
-    """Two verbs on either database; safe to call from many tasks at once."""
+    """Two verbs on either database; safe to call from many tasks at once.
+
+    All of them raise DatabaseUnavailableError when the database is a server and is away.
+    """
 
     @property
     def url(self) -> str:

@@ -5,14 +5,22 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import func, make_url, select
+from sqlalchemy.exc import DBAPIError, InternalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.db.errors import DatabaseUnavailableError
 
 T = TypeVar("T")
 
 MIGRATION_LOCK = 0x636F6E766F  # "convo": any number that nobody else in this database uses
+AWAY_STATES = ("08", "53300", "57P")
+"""SQLSTATEs: connection exceptions; too many connections; the server stops, starts or crashed."""
+DEADLOCK_STATES = ("40001", "40P01")
+"""Nothing was done, and the same may work the next time: a unit of work is a plain function, so it is run again."""
+DEADLOCK_TRIES = 3
 
 
 class PostgresDatabase:
@@ -64,5 +72,27 @@ async def _run(engine: AsyncEngine, work: Callable[[Tx], T]) -> T:
         with engine.sync_engine.begin() as connection:
             return work(connection)
 
-    # One greenlet for all of it: AsyncEngine.begin and run_sync start five and two tasks, 0.4 ms a transaction.
-    return await greenlet_spawn(transact)
+    for tries_left in reversed(range(DEADLOCK_TRIES)):
+        try:
+            # One greenlet for all of it: AsyncEngine.begin and run_sync start five and two tasks, 0.4 ms a transaction.
+            return await greenlet_spawn(transact)
+        except (DBAPIError, PoolTimeoutError, OSError) as error:
+            if _is_away(error):
+                raise DatabaseUnavailableError from error
+            if not (tries_left and _sqlstate(error) in DEADLOCK_STATES):
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _sqlstate(error: Exception) -> str | None:
+    return getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether there is no server to talk to, rather than something wrong with what it was told."""
+    if not isinstance(error, DBAPIError):
+        return True  # no connection could be made, or none was free in time
+    state = _sqlstate(error)
+    if state is None:  # the driver's own words; it is an InternalError where the connection broke in a reply
+        return error.connection_invalidated or isinstance(error, InternalError)
+    return error.connection_invalidated or state.startswith(AWAY_STATES)

@@ -1,0 +1,1 @@
+"""Real servers under load, harmed at random, and an audit of what they promised: `make chaos`."""

@@ -1,0 +1,88 @@
+"""Reads what is there when everything is at rest: through a living server, and a little past it."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
+from random import Random
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from chaos.door import Door, RefusedError
+from chaos.events import events_of
+from chaos.judge import Kept, KeptTurn
+from chaos.said import FINAL_STATES, Said
+from conversation_engine.engine.settings import Settings
+from conversation_engine.infra.db.opening import open_database
+
+AT_REST = {
+    "turns that are not final": "SELECT count(*) FROM turns WHERE state IN ('queued', 'running')",
+    "checkpoints without a running reply": "SELECT count(*) FROM reply_checkpoints",
+    "conversations whose count of messages is wrong": (
+        "SELECT count(*) FROM conversations c WHERE message_count <> "
+        "(SELECT count(*) FROM messages m WHERE m.conversation_id = c.id)"
+    ),
+}
+"""What must be 0 when nothing runs, asked of the database itself."""
+
+
+class Audit:
+    """Asks for everything that clients were told of."""
+
+    def __init__(self, door: Door, *, random: Random) -> None:
+        self._door = door
+        self._random = random
+
+    async def __call__(self, all_said: Sequence[Said], *, database_url: str) -> Kept:
+        """Every conversation, every turn, and the tables at rest."""
+        conversations = dict.fromkeys(said.conversation_id for said in all_said)
+        turns = {said.turn_id: await self._turn(said, said.turn_id) for said in all_said if said.turn_id is not None}
+        return Kept(
+            messages={conversation_id: await self._messages(conversation_id) for conversation_id in conversations},
+            turns={turn_id: turn for turn_id, turn in turns.items() if turn is not None},
+            leftovers=await _leftovers(database_url),
+        )
+
+    async def _turn(self, said: Said, turn_id: str) -> KeptTurn | None:
+        path = f"/conversations/{said.conversation_id}/turns/{turn_id}"
+        try:
+            detail = await self._door.json("GET", path, random=self._random)
+        except RefusedError:
+            return None
+        if detail["state"] not in FINAL_STATES:
+            return KeptTurn(detail=detail, replays={})
+        length = len(KeptTurn(detail=detail, replays={}).text)
+        return KeptTurn(detail=detail, replays=await self._replays(path, {0, self._random.randint(0, length)}))
+
+    async def _replays(self, path: str, offsets: Iterable[int]) -> dict[int, str]:
+        return {offset: await self._replay(path, offset) for offset in offsets}
+
+    async def _replay(self, path: str, offset: int) -> str:
+        seat, headers = self._door.pick(self._random), {"last-event-id": str(offset)}
+        async with (
+            self._door.ask(seat, "GET", f"{path}/events", headers=headers) as answer,
+            aclosing(events_of(answer)) as events,
+        ):
+            return "".join([event.data["text"] async for event in events if event.name == "reply.delta"])
+
+    async def _messages(self, conversation_id: str) -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = []
+        path = f"/conversations/{conversation_id}/messages?limit=100"
+        cursor = ""
+        while True:
+            page = await self._door.json("GET", path + cursor, random=self._random)
+            messages += page["items"]
+            if page["next"] is None:
+                return messages
+            cursor = f"&cursor={page['next']}"
+
+
+async def _leftovers(database_url: str) -> dict[str, int]:
+    database = open_database(database_url, Settings())
+    try:
+        return await database.read(_count_leftovers)
+    finally:
+        await database.aclose()
+
+
+def _count_leftovers(tx: Connection) -> dict[str, int]:
+    return {what: int(tx.scalar(text(query)) or 0) for what, query in AT_REST.items()}
