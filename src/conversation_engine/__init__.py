@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         SamplingOptions,
     )
     from conversation_engine.domains.conversations.types import (
+        BEGINNING,
         Conversation,
         ConversationFilter,
         ConversationStatus,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BEGINNING",
     "BaseConversation",
     "Conversation",
     "ConversationContext",
@@ -131,6 +133,7 @@ _NAMES_BY_HOME = {
         "SamplingOptions",
     ),
     "domains.conversations.types": (
+        "BEGINNING",
         "Conversation",
         "ConversationFilter",
         "ConversationStatus",

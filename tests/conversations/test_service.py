@@ -33,7 +33,18 @@ from tests.conftest import OpenEngine
 
 ADA, EVE = UserId("ada"), UserId("eve")
 UNKNOWN = ConversationId("01890a5d-ac96-774b-bcce-b302099a8057")
-OF_A_ROOM = {"append", "append_reply", "add_usage", "open_for_reply", "owned", "message", "find_message", "newest"}
+OF_A_ROOM = {
+    "append",
+    "append_reply",
+    "add_usage",
+    "open_for_reply",
+    "hold",
+    "owned",
+    "message",
+    "find_message",
+    "newest",
+    "remove_message",
+}
 """Join a transaction of another room's, which has checked the owner or does so by calling them."""
 PURE = {"checked_message", "checked_prompt", "checked_metadata", "checked_model"}
 WITHOUT_A_CONVERSATION = {"create", "list_of"}
@@ -48,6 +59,11 @@ SCOPED: dict[str, tuple[Any, ...]] = {
     "add_message": (NewMessage(id=MessageId(new_id()), role=MessageRole.USER, content="hi"),),
     "list_messages": (),
     "get_message": (MessageId(UNKNOWN),),
+    "path": (),
+    "siblings": (MessageId(UNKNOWN),),
+    "choose": (MessageId(UNKNOWN),),
+    "fork": (MessageId(UNKNOWN),),
+    "delete_message": (MessageId(UNKNOWN),),
 }
 """Every other public method, with arguments that the owner could give."""
 
@@ -115,6 +131,8 @@ class TestCreate:
             metadata={},
             message_count=0,
             last_sequence=0,
+            active_leaf_id=None,
+            is_branched=False,
             input_tokens=0,
             output_tokens=0,
             cost=Decimal(0),

@@ -23,6 +23,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/conversations/{conversation_id}/title"): {"title": "Mine now"},
     ("POST", "/conversations/{conversation_id}/messages"): {"role": "user", "content": "Mine now"},
     ("POST", "/conversations/{conversation_id}/turns"): {"content": "Mine now"},
+    ("POST", "/conversations/{conversation_id}/messages/{message_id}/edit"): {"content": "Mine now"},
 }
 CLAIMS = {"sub": "ada", "role": "student", "iss": "conversation-engine", "aud": "conversation-engine"}
 
@@ -109,7 +110,7 @@ def bad_tokens() -> dict[str, str]:
 
 class TestWithoutAToken:
     async def test_every_route_but_health_answers_401(self, app: FastAPI, stranger: httpx2.AsyncClient) -> None:
-        ids = {"conversation_id": MISSING_ID, "turn_id": MISSING_ID}
+        ids = {"conversation_id": MISSING_ID, "turn_id": MISSING_ID, "message_id": MISSING_ID}
         for method, path in routes_of(app):
             response = await call(stranger, method, path, **ids)
             if path in OPEN_PATHS:
@@ -122,7 +123,7 @@ class TestWithoutAToken:
     async def test_not_even_the_form_of_an_id_is_told(self, app: FastAPI, stranger: httpx2.AsyncClient) -> None:
         for method, path in routes_of(app):
             if "{" in path:
-                response = await call(stranger, method, path, conversation_id="x", turn_id="x")
+                response = await call(stranger, method, path, conversation_id="x", turn_id="x", message_id="x")
                 assert response.status_code == 401, (method, path)
 
     async def test_what_is_open_is_open(self, stranger: httpx2.AsyncClient) -> None:
@@ -166,9 +167,10 @@ class TestSomebodyElses:
         conversation_id = (await new_conversation(ada, title="Mine"))["id"]
         turn = (await ada.post(f"/conversations/{conversation_id}/turns", json={"content": "Hello"})).json()
         before = await conversation_of(ada, conversation_id)
+        ids = {"conversation_id": conversation_id, "turn_id": turn["id"], "message_id": turn["user_message_id"]}
         for method, path in routes_of(app):
             if "{" in path:
-                response = await call(bob, method, path, conversation_id=conversation_id, turn_id=turn["id"])
+                response = await call(bob, method, path, **ids)
                 assert response.status_code == 403, (method, path)
                 assert problem_in(response)["code"] == "conversation_forbidden"
                 assert "Mine" not in response.text
@@ -198,9 +200,10 @@ class TestUnknownAndMalformedIds:
     async def test_every_route_with_an_id_answers_404_to_one_that_is_unknown(
         self, app: FastAPI, ada: httpx2.AsyncClient
     ) -> None:
+        ids = {"conversation_id": MISSING_ID, "turn_id": MISSING_ID, "message_id": MISSING_ID}
         for method, path in routes_of(app):
             if "{" in path:
-                response = await call(ada, method, path, conversation_id=MISSING_ID, turn_id=MISSING_ID)
+                response = await call(ada, method, path, **ids)
                 assert response.status_code == 404, (method, path)
                 assert problem_in(response)["code"] == "conversation_not_found"
 
@@ -210,7 +213,8 @@ class TestUnknownAndMalformedIds:
         for bad in ("1", "x", "%00", "%ff", "..%5c", "01890a5d-ac96-774b-bcce-b302099a805g", "9" * 5000):
             for method, path in routes_of(app):
                 if "{" in path:
-                    response = await call(ada, method, path, conversation_id=bad, turn_id=MISSING_ID)
+                    ids = {"conversation_id": bad, "turn_id": MISSING_ID, "message_id": MISSING_ID}
+                    response = await call(ada, method, path, **ids)
                     assert response.status_code == 422, (bad, method, path)
                     assert problem_in(response)["code"] == "invalid_id"
 

@@ -64,6 +64,8 @@ class TestCreate:
             "model": None,
             "metadata": {},
             "message_count": 0,
+            "active_leaf_id": None,
+            "is_branched": False,
             "input_tokens": 0,
             "output_tokens": 0,
             "total_tokens": 0,

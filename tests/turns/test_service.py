@@ -130,9 +130,9 @@ class TestSubmit:
         turn = await ask(engine, conversation.id, None)
         detail = await answered(engine, turn)
         assert [message.content for message in model.requests[1].messages] == ["hi", "first"]
-        assert turn.user_message_id is None
-        assert detail.reply is not None
-        assert (detail.reply.sequence_number, detail.reply.parent_id) == (3, None)
+        _, first, again = await messages_of(engine, conversation.id)
+        assert turn.user_message_id == again.parent_id == first.id
+        assert detail.reply == again
 
     async def test_without_content_in_an_empty_conversation_the_turn_fails(self, open_engine: OpenEngine) -> None:
         engine = await open_engine(ScriptedModel())

@@ -1,7 +1,7 @@
 """Why a turn was refused."""
 
 from conversation_engine.kernel.errors import EngineError, Kind
-from conversation_engine.kernel.ids import TurnId
+from conversation_engine.kernel.ids import MessageId, TurnId
 
 
 class TurnNotFoundError(EngineError):
@@ -40,6 +40,31 @@ class QueueFullError(EngineError):
             f"{limit} turns are waiting in this conversation already. Wait for some to end, then try again.",
             limit=limit,
             retry_after=5,
+        )
+
+
+class NotEditableError(EngineError):
+    """Only what a user said can be said otherwise."""
+
+    code = "message_not_editable"
+    kind = Kind.CONFLICT
+
+    def __init__(self, message_id: MessageId) -> None:
+        super().__init__(
+            "Only a user's message can be edited. To have a reply said anew, regenerate it.", message_id=message_id
+        )
+
+
+class NothingToRegenerateError(EngineError):
+    """The message is the first of its conversation and nobody's question."""
+
+    code = "nothing_to_regenerate"
+    kind = Kind.CONFLICT
+
+    def __init__(self, message_id: MessageId) -> None:
+        super().__init__(
+            "That message answers nothing, so it cannot be generated again. Name a reply, or the message to answer.",
+            message_id=message_id,
         )
 
 

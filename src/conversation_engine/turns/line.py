@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from conversation_engine.domains.conversations.errors import ConversationNotActiveError
+from conversation_engine.domains.conversations.errors import ConversationNotActiveError, MessageNotFoundError
 from conversation_engine.domains.conversations.service import ConversationService
-from conversation_engine.domains.conversations.types import Conversation, MessageRole, NewMessage
+from conversation_engine.domains.conversations.types import BEGINNING, Conversation, MessageRole, NewMessage
 from conversation_engine.domains.llm.errors import UnknownModelError
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.infra.db.database import Tx
@@ -30,10 +30,13 @@ class TurnLine:
 
     def join(self, tx: Tx, turn: Turn, message: NewMessage | None) -> Turn:
         """Put `turn` at the end of the line. Raises QueueFullError and what the conversation's door raises."""
-        self._conversations.open_for_reply(tx, turn.conversation_id, owner_id=turn.owner_id)
+        conversation = self._conversations.open_for_reply(tx, turn.conversation_id, owner_id=turn.owner_id)
+        follows = turn.user_message_id if message is None else message.parent_id
+        if follows is not None and (message is None or follows != BEGINNING):
+            self._conversations.message(tx, conversation.id, follows)
         if self._repo.count_queued(tx, turn.conversation_id) >= self._limit:
             raise QueueFullError(self._limit)
-        said = None if message is None else QueuedMessage(content=message.content, metadata=message.metadata or {})
+        said = None if message is None else _queued(message)
         self._repo.insert_queued(tx, turn, said)
         return turn
 
@@ -50,38 +53,41 @@ class TurnLine:
             turn, said = head
             try:
                 return self._start(tx, turn, said, lease=lease)
-            except (ConversationNotActiveError, UnknownModelError) as error:
+            except (ConversationNotActiveError, MessageNotFoundError, UnknownModelError) as error:
                 self._repo.end_queued(tx, self._failed(turn, error))
         return None
 
     def run_of(self, tx: Tx, turn: Turn, conversation: Conversation) -> TurnRun:
         """What the steps need to work on a running turn."""
-        before = conversation.last_sequence + 1
+        conversation = replace(conversation, active_leaf_id=turn.user_message_id or conversation.active_leaf_id)
         if turn.system_prompt is not None:
             conversation = replace(conversation, system_prompt=turn.system_prompt)
         return TurnRun(
             turn=turn,
             conversation=conversation,
             card=self._llm.card(turn.model),
-            newest=self._conversations.newest(tx, conversation.id, before=before, count=FIRST_PAGE_MESSAGES),
+            newest=self._conversations.newest(tx, conversation, count=FIRST_PAGE_MESSAGES),
             live=LiveReply(turn.id, attempt=turn.attempt),
         )
 
     def _start(self, tx: Tx, turn: Turn, said: QueuedMessage | None, *, lease: Lease) -> TurnRun:
         self._llm.card(turn.model)
         conversation = self._say(tx, turn, said)
-        started = replace(turn, state=TurnState.RUNNING)
+        started = replace(turn, state=TurnState.RUNNING, user_message_id=conversation.active_leaf_id)
         self._repo.start(tx, started, lease=lease)
         return self.run_of(tx, started, conversation)
 
     def _say(self, tx: Tx, turn: Turn, said: QueuedMessage | None) -> Conversation:
         if said is None or turn.user_message_id is None:
-            return self._conversations.open_for_reply(tx, turn.conversation_id, owner_id=turn.owner_id)
+            return self._conversations.open_for_reply(
+                tx, turn.conversation_id, owner_id=turn.owner_id, parent_id=turn.user_message_id
+            )
         message = NewMessage(
             id=turn.user_message_id,
             role=MessageRole.USER,
             content=said.content,
             turn_id=turn.id,
+            parent_id=said.parent_id,
             metadata=said.metadata,
         )
         message = self._conversations.checked_message(message)
@@ -91,3 +97,7 @@ class TurnLine:
     def _failed(self, turn: Turn, error: EngineError) -> Turn:
         reason = TurnError(code=error.code, detail=error.detail)
         return replace(turn, state=TurnState.FAILED, error=reason, finished_at=self._clock.now())
+
+
+def _queued(message: NewMessage) -> QueuedMessage:
+    return QueuedMessage(content=message.content, metadata=message.metadata or {}, parent_id=message.parent_id)

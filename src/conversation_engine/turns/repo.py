@@ -1,7 +1,7 @@
 """Every query of the write path."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -115,7 +115,7 @@ class TurnRepo:
 
     def insert_queued(self, tx: Tx, turn: Turn, message: QueuedMessage | None) -> None:
         """Write a turn that waits in line."""
-        said = None if message is None else {"content": message.content, "metadata": dict(message.metadata)}
+        said = None if message is None else asdict(message)
         tx.execute(_INSERT_TURN, _row(turn) | {"queued_message": said})
 
     def count_queued(self, tx: Tx, conversation_id: ConversationId) -> int:
@@ -139,7 +139,7 @@ class TurnRepo:
         if row is None:
             return None
         said = row.queued_message
-        return _turn(row), None if said is None else QueuedMessage(content=said["content"], metadata=said["metadata"])
+        return _turn(row), None if said is None else QueuedMessage(**said)
 
     def conversations_in_line(self, tx: Tx, *, count: int) -> Sequence[ConversationId]:
         """Conversations in which somebody waits although nothing runs."""
@@ -155,6 +155,7 @@ class TurnRepo:
         values = {
             "state": TurnState.RUNNING.value,
             "attempt": turn.attempt,
+            "user_message_id": turn.user_message_id,
             "lease_owner": lease.holder,
             "lease_expires_at": lease.expires_at,
             "queued_message": None,

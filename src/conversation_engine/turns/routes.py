@@ -2,15 +2,26 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
 
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse, wants_event_stream
 from conversation_engine.infra.web.once import RequestOnce
-from conversation_engine.kernel.ids import ConversationId, TurnId, parse_id
-from conversation_engine.turns.schemas import TurnIn, TurnOut, TurnPage, TurnSummary, WindowOut, frame_of
+from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, parse_id
+from conversation_engine.kernel.once import Once
+from conversation_engine.turns.schemas import (
+    AnswerIn,
+    RemovedOut,
+    TurnIn,
+    TurnOut,
+    TurnPage,
+    TurnSummary,
+    WindowOut,
+    frame_of,
+)
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.types import NewTurn, Turn, TurnDetail, TurnState
 
@@ -25,9 +36,15 @@ async def _turn_id(turn_id: str) -> TurnId:
     return TurnId(parse_id(turn_id))
 
 
+async def _message_id(message_id: str) -> MessageId:
+    return MessageId(parse_id(message_id))
+
+
 Turns = Annotated[TurnService, service_of(TurnService)]
 ConversationPath = Annotated[ConversationId, Depends(_conversation_id)]
 TurnPath = Annotated[TurnId, Depends(_turn_id)]
+MessagePath = Annotated[MessageId, Depends(_message_id)]
+LastEventId = Annotated[int | None, Header(ge=0)]
 
 _STREAM: dict[str, Any] = {
     "description": "With `Accept: text/event-stream`: `turn.started`, `reply.delta` …, then `turn.completed`, "
@@ -46,29 +63,68 @@ async def submit_turn(
     caller: Caller,
     turns: Turns,
     once: RequestOnce,
-    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+    last_event_id: LastEventId = None,
 ) -> Response:
     """Say something and have it answered: as a stream, or as JSON when the turn has ended.
 
     The message is stored before the model is called, and the turn goes on whether or not you stay to listen. With
     an `Idempotency-Key` a repeated request is the same turn: its stream is replayed, from `Last-Event-ID` if given.
     """
-    turn = await turns.submit(
-        NewTurn(
-            conversation_id=conversation_id,
-            owner_id=caller.user_id,
-            content=body.content,
-            model=body.model,
-            sampling=body.sampling(),
-            message_metadata=body.message_metadata or {},
-            on_busy=body.on_busy,
-            once=once,
-        )
-    )
-    location = {"location": f"/conversations/{conversation_id}/turns/{turn.id}"}
-    if wants_event_stream(request.headers.getlist("accept")):
-        return EventStreamResponse(_frames(turns, turn, after=last_event_id or 0), headers=location)
-    return _json(await turns.wait(turn), status_code=201, headers=location)
+    turn = await turns.submit(_said(conversation_id, body, caller, once))
+    return await _answer(turns, turn, request, after=last_event_id or 0)
+
+
+@router.post(
+    "/messages/{message_id}/edit",
+    status_code=201,
+    responses={200: _STREAM, 201: {"model": TurnOut}},
+    response_model=None,
+)
+async def edit_message(
+    conversation_id: ConversationPath,
+    message_id: MessagePath,
+    body: TurnIn,
+    *,
+    request: Request,
+    caller: Caller,
+    turns: Turns,
+    once: RequestOnce,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Say a user's message otherwise and have it answered: a turn beside the old one, which stays (see `siblings`)."""
+    turn = await turns.edit(message_id, _said(conversation_id, body, caller, once))
+    return await _answer(turns, turn, request, after=last_event_id or 0)
+
+
+@router.post(
+    "/messages/{message_id}/regenerate",
+    status_code=201,
+    responses={200: _STREAM, 201: {"model": TurnOut}},
+    response_model=None,
+)
+async def regenerate_reply(
+    conversation_id: ConversationPath,
+    message_id: MessagePath,
+    body: Annotated[AnswerIn | None, Body()] = None,
+    *,
+    request: Request,
+    caller: Caller,
+    turns: Turns,
+    once: RequestOnce,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Have a reply said anew, or a message answered again: a turn whose reply stands beside the old one."""
+    turn = await turns.regenerate(message_id, _new_turn(conversation_id, body or AnswerIn(), caller, once))
+    return await _answer(turns, turn, request, after=last_event_id or 0)
+
+
+@router.delete("/messages/{message_id}")
+async def delete_message(
+    conversation_id: ConversationPath, message_id: MessagePath, caller: Caller, turns: Turns
+) -> RemovedOut:
+    """Remove a message and all that follows it; 409 while the conversation is answering."""
+    removed = await turns.delete_message(conversation_id, message_id, owner_id=caller.user_id)
+    return RemovedOut(removed=removed)
 
 
 @router.get("/turns")
@@ -131,6 +187,30 @@ async def preview_context(
     window = await turns.preview(conversation_id, owner_id=caller.user_id, model=model)
     messages = [{"role": message.role, "content": message.text} for message in window.messages]
     return WindowOut(messages=messages, manifest=window.manifest)
+
+
+def _new_turn(conversation_id: ConversationId, body: AnswerIn, caller: Caller, once: Once | None) -> NewTurn:
+    return NewTurn(
+        conversation_id=conversation_id,
+        owner_id=caller.user_id,
+        content=None,
+        model=body.model,
+        sampling=body.sampling(),
+        on_busy=body.on_busy,
+        once=once,
+    )
+
+
+def _said(conversation_id: ConversationId, body: TurnIn, caller: Caller, once: Once | None) -> NewTurn:
+    new = _new_turn(conversation_id, body, caller, once)
+    return replace(new, content=body.content, message_metadata=body.message_metadata or {})
+
+
+async def _answer(turns: TurnService, turn: Turn, request: Request, *, after: int) -> Response:
+    location = {"location": f"/conversations/{turn.conversation_id}/turns/{turn.id}"}
+    if wants_event_stream(request.headers.getlist("accept")):
+        return EventStreamResponse(_frames(turns, turn, after=after), headers=location)
+    return _json(await turns.wait(turn), status_code=201, headers=location)
 
 
 async def _frames(turns: TurnService, turn: Turn, *, after: int) -> AsyncGenerator[bytes, None]:

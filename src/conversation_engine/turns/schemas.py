@@ -25,17 +25,15 @@ from conversation_engine.turns.types import (
 )
 
 
-class TurnIn(RequestBody):
-    """Something to say, and how it is to be answered."""
+class AnswerIn(RequestBody):
+    """How something is to be answered."""
 
-    content: ContentField
     model: str | None = Field(None, description="Unset: the conversation's model, or the server's default.")
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     max_tokens: int | None = Field(None, ge=1, description="Longest reply, in tokens.")
     stop: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(default_factory=list, max_length=4)
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
-    message_metadata: JsonObject | None = None
     on_busy: BusyPolicy | None = Field(
         None,
         description="If the conversation is still answering: `reject` this turn (409), `queue` it, or `interrupt` "
@@ -51,6 +49,19 @@ class TurnIn(RequestBody):
             stop=tuple(self.stop),
             seed=self.seed,
         )
+
+
+class TurnIn(AnswerIn):
+    """Something to say, and how it is to be answered."""
+
+    content: ContentField
+    message_metadata: JsonObject | None = None
+
+
+class RemovedOut(BaseModel):
+    """What was deleted."""
+
+    removed: int = Field(description="Messages: the one named and all that followed it, on every branch.")
 
 
 class UsageOut(BaseModel):
@@ -91,7 +102,7 @@ class TurnOut(BaseModel):
     state: TurnState
     attempt: int = Field(description="2 when the reply was begun anew after its first process had died.")
     model: str
-    user_message_id: str | None
+    user_message_id: str | None = Field(description="The message that is answered.")
     reply_message_id: str
     message: MessageOut | None = Field(description="The reply; null while the turn runs and when nothing was said.")
     usage: UsageOut | None
@@ -130,7 +141,7 @@ class TurnSummary(BaseModel):
     state: TurnState
     attempt: int
     model: str
-    user_message_id: str | None
+    user_message_id: str | None = Field(description="The message that is answered.")
     reply_message_id: str
     error: TurnErrorOut | None
     created_at: datetime

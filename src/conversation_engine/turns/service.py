@@ -14,9 +14,10 @@ from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
-from conversation_engine.kernel.ids import ConversationId, TurnId, UserId, parse_id
+from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId, parse_id
 from conversation_engine.kernel.paging import Cursor, Page, make_page
 from conversation_engine.turns.errors import ShuttingDownError, TurnInProgressError, TurnNotFoundError
+from conversation_engine.turns.history import parent_of_edit, question_of
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.runner import TurnRunner
@@ -113,6 +114,37 @@ class TurnService:
         self._entering.add(entering)
         entering.add_done_callback(self._entering.discard)
         return await asyncio.shield(entering)
+
+    async def edit(self, message_id: MessageId, new: NewTurn) -> Turn:
+        """Say a user's message otherwise, beside it, and have that answered: `submit`, with its place found.
+
+        Raises MessageNotFoundError, NotEditableError, and what `submit` raises. Two statements more than a turn.
+        """
+        message = await self._conversations.get_message(new.conversation_id, message_id, owner_id=new.owner_id)
+        return await self.submit(replace(new, parent_id=parent_of_edit(message)))
+
+    async def regenerate(self, message_id: MessageId, new: NewTurn) -> Turn:
+        """Answer a message again, or the one that this reply answers; what `new` says is not looked at.
+
+        Raises MessageNotFoundError, NothingToRegenerateError, and what `submit` raises.
+        """
+        message = await self._conversations.get_message(new.conversation_id, message_id, owner_id=new.owner_id)
+        return await self.submit(replace(new, content=None, parent_id=question_of(message)))
+
+    async def delete_message(self, conversation_id: ConversationId, message_id: MessageId, *, owner_id: UserId) -> int:
+        """Remove a message and all that follows it; how many messages these were. One short transaction.
+
+        Raises TurnInProgressError while a turn runs there, and MessageNotFoundError. A turn in line that was to
+        follow one of them ends `failed` when its time comes.
+        """
+
+        def work(tx: Tx) -> int:
+            conversation = self._conversations.hold(tx, conversation_id, owner_id=owner_id)
+            if running := self._repo.find_running(tx, conversation.id):
+                raise TurnInProgressError(running.id)
+            return self._conversations.remove_message(tx, conversation, message_id)
+
+        return await self._database.write(work)
 
     async def get(self, conversation_id: ConversationId, turn_id: TurnId, *, owner_id: UserId) -> TurnDetail:
         """A turn with its reply and its model calls. Raises TurnNotFoundError. Four statements."""

@@ -42,6 +42,8 @@ class NewTurn:
     owner_id: UserId
     content: Content | None
     """`None`: answer what is already there."""
+    parent_id: MessageId | None = None
+    """What it follows; `None`: the active leaf; `BEGINNING`: nothing. Without content: the message to answer."""
     model: str | None = None
     """`None`: the conversation's model, or the engine's default."""
     system_prompt: str | None = None
@@ -62,6 +64,8 @@ class QueuedMessage:
 
     content: Content
     metadata: Mapping[str, Any]
+    parent_id: MessageId | None = None
+    """As in `NewTurn`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,7 @@ class Turn:
     sampling: Sampling
     reply_metadata: Mapping[str, Any]
     user_message_id: MessageId | None
+    """The message that is answered: what was said with the turn, or else what it found."""
     reply_message_id: MessageId
     """The reply's id, given out at once; the message exists as soon as the turn has ended with text."""
     error: TurnError | None

@@ -4,7 +4,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from conversation_engine.infra.db.base import Base, IdType, JsonType, MoneyType, UtcDateTime
@@ -25,6 +36,10 @@ class ConversationModel(Base):
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JsonType)
     message_count: Mapped[int] = mapped_column(Integer, default=0)
     last_sequence: Mapped[int] = mapped_column(Integer, default=0)
+    active_leaf_id: Mapped[str | None] = mapped_column(IdType)
+    last_parent_id: Mapped[str | None] = mapped_column(IdType)
+    """Parent of the message written last: how the update that makes it the leaf tells which leaf it follows."""
+    is_branched: Mapped[bool] = mapped_column(Boolean, server_default=false())
     input_tokens: Mapped[int] = mapped_column(BigInteger, default=0)
     output_tokens: Mapped[int] = mapped_column(BigInteger, default=0)
     cost: Mapped[Decimal] = mapped_column(MoneyType, default=Decimal(0))
@@ -48,7 +63,7 @@ class MessageModel(Base):
     conversation_id: Mapped[str] = mapped_column(IdType, ForeignKey("conversations.id", ondelete="CASCADE"))
     owner_id: Mapped[str] = mapped_column(String(255))
     turn_id: Mapped[str | None] = mapped_column(IdType)
-    parent_id: Mapped[str | None] = mapped_column(IdType)
+    parent_id: Mapped[str | None] = mapped_column(IdType, ForeignKey("messages.id"))
     llm_request_id: Mapped[str | None] = mapped_column(IdType, ForeignKey("llm_requests.id", ondelete="SET NULL"))
     sequence_number: Mapped[int] = mapped_column(Integer)
     role: Mapped[str] = mapped_column(String(20))
@@ -66,4 +81,5 @@ class MessageModel(Base):
         CheckConstraint("content_format IN ('text', 'json')", name="content_format_known"),
         CheckConstraint("status IN ('complete', 'partial')", name="status_known"),
         Index("ix_messages_llm_request_id", "llm_request_id"),
+        Index("ix_messages_parent_id", "parent_id", "conversation_id"),
     )

@@ -1,14 +1,30 @@
 """Every query about conversations and messages."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, delete, insert, literal, select, update
+from sqlalchemy import (
+    CTE,
+    Column,
+    ColumnElement,
+    Row,
+    Select,
+    bindparam,
+    case,
+    delete,
+    exists,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from conversation_engine.domains.conversations.models import ConversationModel, MessageModel
 from conversation_engine.domains.conversations.types import (
+    BEGINNING,
+    Appended,
     Content,
     Conversation,
     ConversationFilter,
@@ -22,6 +38,7 @@ from conversation_engine.domains.conversations.types import (
     Utterance,
 )
 from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
 from conversation_engine.kernel.paging import Cursor
 
@@ -39,28 +56,37 @@ _ADD_USAGE = (
         updated_at=_at,
     )
 )
-_APPEND_REPLY = (
+_parent = bindparam("parent", type_=_messages.c.id.type)
+_leaf = _conversations.c.active_leaf_id
+_IS_THERE = exists().where(_messages.c.id == _parent, _messages.c.conversation_id == _conversations.c.id)
+_COUNT_ONE = (
     _ADD_USAGE.where(_conversations.c.owner_id == bindparam("owner"))
     .values(
         last_sequence=_conversations.c.last_sequence + 1,
         message_count=_conversations.c.message_count + 1,
         last_message_at=_at,
+        active_leaf_id=bindparam("leaf", type_=_leaf.type),
     )
     .returning(*_conversations.c)
 )
 """Allocates the next sequence number and adds to the totals; its row lock orders concurrent writers."""
-_APPEND = _APPEND_REPLY.where(_conversations.c.status == ConversationStatus.ACTIVE.value)
+_APPEND_REPLY = _COUNT_ONE.values(last_parent_id=case((_conversations.c.is_branched & _IS_THERE, _parent), else_=_leaf))
+_APPEND_NEXT = _COUNT_ONE.where(_conversations.c.status == ConversationStatus.ACTIVE.value).values(last_parent_id=_leaf)
+_APPEND_UNDER = _APPEND_NEXT.values(
+    last_parent_id=_parent, is_branched=_conversations.c.is_branched | _leaf.is_distinct_from(_parent)
+)
 
 _INSERT_MESSAGE = insert(_messages)
 
+_UTTERANCE = (
+    _messages.c.sequence_number,
+    _messages.c.role,
+    _messages.c.content,
+    _messages.c.content_format,
+    _messages.c.token_count,
+)
 _NEWEST = (
-    select(
-        _messages.c.sequence_number,
-        _messages.c.role,
-        _messages.c.content,
-        _messages.c.content_format,
-        _messages.c.token_count,
-    )
+    select(*_UTTERANCE)
     .where(_messages.c.conversation_id == bindparam("conversation_id"))
     .where(_messages.c.sequence_number < bindparam("before"))
     .order_by(_messages.c.sequence_number.desc())
@@ -68,6 +94,43 @@ _NEWEST = (
 )
 _ROLES = {role.value: role for role in MessageRole}
 """A look-up where `MessageRole(…)` would be called hundreds of times a turn."""
+
+
+def _path_from(start: ColumnElement[bool], *columns: Column[Any], count: Any = None) -> CTE:
+    """The way from the message that `start` picks up to its root; only the first `count` of it where that is named."""
+    own = (_messages.c.id, _messages.c.parent_id, *columns)
+    path = select(*own, literal(1).label("height")).where(start).cte("path", recursive=True)
+    up = select(*own, path.c.height + 1).join(path, _messages.c.id == path.c.parent_id)
+    return path.union_all(up if count is None else up.where(path.c.height < count))
+
+
+def _newest_of_path(start: ColumnElement[bool]) -> Select[Any]:
+    path = _path_from(start, *_UTTERANCE, count=bindparam("count"))
+    columns = [path.c[column.name] for column in _UTTERANCE]
+    return select(*columns).order_by(path.c.sequence_number.desc())
+
+
+_message = bindparam("message", type_=_messages.c.id.type)
+_IS_MESSAGE = _messages.c.id == _message
+_child = _messages.alias("child")
+_NEWEST_FROM = _newest_of_path(_IS_MESSAGE)
+_NEWEST_ABOVE = _newest_of_path(
+    _messages.c.id
+    == select(_child.c.parent_id)
+    .where(_child.c.conversation_id == bindparam("conversation_id"), _child.c.sequence_number == bindparam("before"))
+    .scalar_subquery()
+)
+_PATH = select(_path_from(_IS_MESSAGE).c.id)
+# Nested: Python's sqlite3 counts the rows of a statement that begins with DELETE, not of one that begins with WITH.
+_subtree = (
+    select(_messages.c.id, _messages.c.sequence_number).where(_IS_MESSAGE).cte("subtree", recursive=True, nesting=True)
+)
+_subtree = _subtree.union_all(
+    select(_child.c.id, _child.c.sequence_number).join(_subtree, _child.c.parent_id == _subtree.c.id)
+)
+_NEWEST_BELOW = select(_subtree.c.id).order_by(_subtree.c.sequence_number.desc()).limit(1)
+_DELETE_BELOW = delete(_messages).where(_messages.c.id.in_(select(_subtree.c.id)))
+_COPY = select(*_messages.c).where(_messages.c.id.in_(_PATH)).order_by(_messages.c.sequence_number)
 
 
 class ConversationRepo:
@@ -96,17 +159,27 @@ class ConversationRepo:
         row = tx.execute(select(*_conversations.c).where(_conversations.c.id == conversation_id)).first()
         return None if row is None else _conversation(row)
 
+    def find_and_hold(self, tx: Tx, conversation_id: ConversationId) -> Conversation | None:
+        """The same, and nobody else can write to it or in it before `tx` ends."""
+        query = select(*_conversations.c).where(_conversations.c.id == conversation_id).with_for_update(key_share=True)
+        row = tx.execute(query).first()
+        return None if row is None else _conversation(row)
+
     def find_to_append(
-        self, tx: Tx, conversation_id: ConversationId, owner_id: UserId, *, usage: Usage, at: datetime
-    ) -> Conversation | None:
-        """Count one more message; the conversation after it, or `None` if it is not the owner's and active."""
-        return self._count(tx, _APPEND, usage, conversation_id=conversation_id, owner=owner_id, at=at)
+        self, tx: Tx, owner_id: UserId, conversation_id: ConversationId, new: NewMessage, *, usage: Usage, at: datetime
+    ) -> Appended | None:
+        """Count one more message; `None` if the conversation is not the owner's and active."""
+        statement = _APPEND_NEXT if new.parent_id is None else _APPEND_UNDER
+        return self._count(tx, statement, usage, new, conversation_id=conversation_id, owner=owner_id, at=at)
 
     def find_to_append_reply(
-        self, tx: Tx, conversation_id: ConversationId, owner_id: UserId, *, usage: Usage, at: datetime
-    ) -> Conversation | None:
-        """The same whatever the status: a reply that was begun is kept even if the conversation ended meanwhile."""
-        return self._count(tx, _APPEND_REPLY, usage, conversation_id=conversation_id, owner=owner_id, at=at)
+        self, tx: Tx, owner_id: UserId, conversation_id: ConversationId, new: NewMessage, *, usage: Usage, at: datetime
+    ) -> Appended | None:
+        """The same whatever the status: a reply that was begun is kept even if the conversation ended meanwhile.
+
+        Where nothing has siblings it goes to the end, behind what was said meanwhile; else under its parent.
+        """
+        return self._count(tx, _APPEND_REPLY, usage, new, conversation_id=conversation_id, owner=owner_id, at=at)
 
     def add_usage(self, tx: Tx, conversation_id: ConversationId, usage: Usage, *, at: datetime) -> None:
         """Add to the totals of a conversation in which nothing was said."""
@@ -132,23 +205,27 @@ class ConversationRepo:
         rows = tx.execute(_keyset(query, _conversations.c.id, cursor, count, newest_first=True))
         return [_conversation(row) for row in rows]
 
-    def _count(self, tx: Tx, statement: Any, usage: Usage, **values: object) -> Conversation | None:
-        row = tx.execute(statement, {**values, **_totals(usage)}).first()
-        return None if row is None else _conversation(row)
+    def _count(self, tx: Tx, statement: Any, usage: Usage, new: NewMessage, **values: object) -> Appended | None:
+        parent_id = None if new.parent_id == BEGINNING else new.parent_id
+        if statement is not _APPEND_NEXT:
+            values["parent"] = parent_id
+        row = tx.execute(statement, {**values, "leaf": new.id, **_totals(usage)}).first()
+        return None if row is None else Appended(_conversation(row), row.last_parent_id)
 
 
 class MessageRepo:
     """Rows of `messages`."""
 
-    def insert(self, tx: Tx, conversation: Conversation, new: NewMessage, *, at: datetime) -> Message:
-        """Write a message at the sequence number that `find_to_append` just gave to `conversation`."""
+    def insert(self, tx: Tx, place: Appended, new: NewMessage, *, at: datetime) -> Message:
+        """Write a message at the place that `find_to_append` just gave to it."""
+        conversation = place.conversation
         content, content_format = _stored(new.content)
         values: dict[str, Any] = {
             "id": new.id,
             "conversation_id": conversation.id,
             "owner_id": conversation.owner_id,
             "turn_id": new.turn_id,
-            "parent_id": new.parent_id,
+            "parent_id": place.parent_id,
             "llm_request_id": new.llm_request_id,
             "sequence_number": conversation.last_sequence,
             "role": new.role.value,
@@ -165,7 +242,7 @@ class MessageRepo:
             id=new.id,
             conversation_id=conversation.id,
             turn_id=new.turn_id,
-            parent_id=new.parent_id,
+            parent_id=place.parent_id,
             llm_request_id=new.llm_request_id,
             sequence_number=conversation.last_sequence,
             role=new.role,
@@ -181,15 +258,22 @@ class MessageRepo:
         """One message of this conversation."""
         query = select(*_messages.c).where(_messages.c.id == message_id, _messages.c.conversation_id == conversation_id)
         row = tx.execute(query).first()
-        return None if row is None else _message(row)
+        return None if row is None else _as_message(row)
 
     def list_newest(self, tx: Tx, conversation_id: ConversationId, *, before: int, count: int) -> list[Utterance]:
         """At most `count` messages below `before`, newest first: one index range, however long the talk."""
-        rows = tx.execute(_NEWEST, {"conversation_id": conversation_id, "before": before, "count": count})
-        return [
-            Utterance(number, _ROLES[role], content if form == "text" else json.loads(content), tokens)
-            for number, role, content, form, tokens in rows.all()
-        ]
+        return _utterances(
+            tx.execute(_NEWEST, {"conversation_id": conversation_id, "before": before, "count": count}).all()
+        )
+
+    def list_newest_of_path(
+        self, tx: Tx, conversation_id: ConversationId, *, leaf_id: MessageId, before: int | None, count: int
+    ) -> list[Utterance]:
+        """The same along the path that ends with `leaf_id`: `count` look-ups by key. `None` begins with the leaf."""
+        if before is None:
+            return _utterances(tx.execute(_NEWEST_FROM, {"message": leaf_id, "count": count}).all())
+        values = {"conversation_id": conversation_id, "before": before, "count": count}
+        return _utterances(tx.execute(_NEWEST_ABOVE, values).all())
 
     def list_of(
         self,
@@ -203,7 +287,52 @@ class MessageRepo:
         """Messages in order of their sequence numbers, from `cursor` in its direction."""
         query = select(*_messages.c).where(_messages.c.conversation_id == conversation_id)
         rows = tx.execute(_keyset(query, _messages.c.sequence_number, cursor, count, newest_first=newest_first))
-        return [_message(row) for row in rows]
+        return [_as_message(row) for row in rows]
+
+    def list_of_path(
+        self, tx: Tx, leaf_id: MessageId, *, cursor: Cursor | None, count: int, newest_first: bool
+    ) -> Sequence[Message]:
+        """The same along the path that ends with `leaf_id`. O(its length)."""
+        query = select(*_messages.c).where(_messages.c.id.in_(_PATH))
+        page = _keyset(query, _messages.c.sequence_number, cursor, count, newest_first=newest_first)
+        return [_as_message(row) for row in tx.execute(page, {"message": leaf_id})]
+
+    def list_siblings(self, tx: Tx, message: Message) -> Sequence[Message]:
+        """What follows the same message, `message` itself included, in order of their sequence numbers."""
+        query = select(*_messages.c).where(
+            _messages.c.conversation_id == message.conversation_id,
+            _messages.c.parent_id == message.parent_id,  # IS NULL where that is None
+        )
+        return [_as_message(row) for row in tx.execute(query.order_by(_messages.c.sequence_number))]
+
+    def newest_below(self, tx: Tx, message_id: MessageId) -> MessageId:
+        """The newest descendant of a message, itself if it has none. O(descendants)."""
+        newest: MessageId = tx.execute(_NEWEST_BELOW, {"message": message_id}).scalar_one()
+        return newest
+
+    def delete_below(self, tx: Tx, message_id: MessageId) -> int:
+        """Remove a message and all its descendants in one statement; how many these were."""
+        return tx.execute(_DELETE_BELOW, {"message": message_id}).rowcount
+
+    def copy_path(self, tx: Tx, leaf_id: MessageId, into: ConversationId) -> Sequence[MessageId]:
+        """Write the path that ends with `leaf_id` again, as all that was said in `into`; the new ids in order.
+
+        No turn and no model call made the copies, so they cost nothing.
+        """
+        copies: list[dict[str, Any]] = []
+        for number, row in enumerate(tx.execute(_COPY, {"message": leaf_id}).mappings(), start=1):
+            place = {"id": new_id(), "conversation_id": into, "sequence_number": number}
+            parent = {"parent_id": copies[-1]["id"] if copies else None}
+            copies.append({**row, **place, **parent, "turn_id": None, "llm_request_id": None, "cost": None})
+        tx.execute(_INSERT_MESSAGE, copies)
+        return [copy["id"] for copy in copies]
+
+
+def _utterances(rows: Iterable[Any]) -> list[Utterance]:
+    return [
+        Utterance(number, _ROLES[role], content if form == "text" else json.loads(content), tokens)
+        for number, role, content, form, tokens in rows
+    ]
 
 
 def _keyset(query: Select[Any], column: Any, cursor: Cursor | None, count: int, *, newest_first: bool) -> Select[Any]:
@@ -237,6 +366,8 @@ def _conversation(row: Row[Any]) -> Conversation:
         metadata=row.metadata,
         message_count=row.message_count,
         last_sequence=row.last_sequence,
+        active_leaf_id=row.active_leaf_id,
+        is_branched=row.is_branched,
         input_tokens=row.input_tokens,
         output_tokens=row.output_tokens,
         cost=row.cost,
@@ -247,7 +378,7 @@ def _conversation(row: Row[Any]) -> Conversation:
     )
 
 
-def _message(row: Row[Any]) -> Message:
+def _as_message(row: Row[Any]) -> Message:
     return Message(
         id=row.id,
         conversation_id=row.conversation_id,

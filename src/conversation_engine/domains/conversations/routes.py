@@ -11,6 +11,7 @@ from conversation_engine.domains.conversations.schemas import (
     ConversationPage,
     ConversationWithMessages,
     MessageIn,
+    MessageList,
     MessageOut,
     MessagePage,
     TitleIn,
@@ -35,8 +36,13 @@ async def _conversation_id(conversation_id: str) -> ConversationId:
     return ConversationId(parse_id(conversation_id))
 
 
+async def _message_id(message_id: str) -> MessageId:
+    return MessageId(parse_id(message_id))
+
+
 Conversations = Annotated[ConversationService, service_of(ConversationService)]
 ConversationPath = Annotated[ConversationId, Depends(_conversation_id)]
+MessagePath = Annotated[MessageId, Depends(_message_id)]
 Limit = Annotated[int, Query(ge=1, le=MOST_PER_PAGE)]
 CursorQuery = Annotated[str | None, Query(max_length=300, description="`next` or `previous` of an earlier page.")]
 
@@ -147,8 +153,50 @@ async def list_messages(
     limit: Limit = 50,
     newest_first: bool = False,
 ) -> MessagePage:
-    """Its messages by sequence number."""
+    """Its messages by sequence number, those of every branch."""
     page = await conversations.list_messages(
         conversation_id, owner_id=caller.user_id, cursor=cursor, limit=limit, newest_first=newest_first
     )
     return MessagePage(items=[MessageOut.of(item) for item in page.items], next=page.next, previous=page.previous)
+
+
+@router.get("/{conversation_id}/path")
+async def list_path(
+    conversation_id: ConversationPath,
+    caller: Caller,
+    conversations: Conversations,
+    *,
+    cursor: CursorQuery = None,
+    limit: Limit = 50,
+    newest_first: bool = False,
+) -> MessagePage:
+    """The active path: the branch that people see and that the model is shown."""
+    page = await conversations.path(
+        conversation_id, owner_id=caller.user_id, cursor=cursor, limit=limit, newest_first=newest_first
+    )
+    return MessagePage(items=[MessageOut.of(item) for item in page.items], next=page.next, previous=page.previous)
+
+
+@router.get("/{conversation_id}/messages/{message_id}/siblings")
+async def list_siblings(
+    conversation_id: ConversationPath, message_id: MessagePath, caller: Caller, conversations: Conversations
+) -> MessageList:
+    """The versions of a message, itself included, oldest first."""
+    siblings = await conversations.siblings(conversation_id, message_id, owner_id=caller.user_id)
+    return MessageList(items=[MessageOut.of(item) for item in siblings])
+
+
+@router.post("/{conversation_id}/messages/{message_id}/choose")
+async def choose_message(
+    conversation_id: ConversationPath, message_id: MessagePath, caller: Caller, conversations: Conversations
+) -> ConversationOut:
+    """Go on from the branch of this message: its newest end becomes the active leaf. Idempotent."""
+    return ConversationOut.of(await conversations.choose(conversation_id, message_id, owner_id=caller.user_id))
+
+
+@router.post("/{conversation_id}/messages/{message_id}/fork", status_code=201)
+async def fork_conversation(
+    conversation_id: ConversationPath, message_id: MessagePath, caller: Caller, conversations: Conversations
+) -> ConversationOut:
+    """Start a new conversation with copies of everything that leads to this message, and of the message."""
+    return ConversationOut.of(await conversations.fork(conversation_id, message_id, owner_id=caller.user_id))

@@ -70,6 +70,8 @@ class ConversationOut(BaseModel):
     model: str | None
     metadata: JsonObject
     message_count: int
+    active_leaf_id: str | None = Field(description="The message that the active path ends with.")
+    is_branched: bool = Field(description="Whether messages may have siblings.")
     input_tokens: int = Field(description="Prompt tokens of all turns, cached ones included.")
     output_tokens: int = Field(description="Reply tokens of all turns.")
     total_tokens: int = Field(description="Their sum.")
@@ -91,9 +93,9 @@ class MessageOut(BaseModel):
     id: str
     conversation_id: str
     turn_id: str | None
-    parent_id: str | None
+    parent_id: str | None = Field(description="The message that it follows; null for a first one.")
     llm_request_id: str | None
-    sequence_number: int = Field(description="1, 2, 3 … per conversation, without gaps.")
+    sequence_number: int = Field(description="1, 2, 3 … per conversation; a deleted message leaves a gap.")
     role: MessageRole
     content: ContentField
     status: MessageStatus = Field(description="`partial`: the beginning of a reply that was cut.")
@@ -137,6 +139,12 @@ class ConversationPage(BaseModel):
     previous: str | None = Field(description="`cursor` of the page before this one.")
 
 
+class MessageList(BaseModel):
+    """Some messages, all there are."""
+
+    items: list[MessageOut]
+
+
 class MessagePage(BaseModel):
     """Some messages."""
 
@@ -156,6 +164,8 @@ def _conversation_fields(conversation: Conversation) -> JsonObject:
         "model": conversation.model,
         "metadata": conversation.metadata,
         "message_count": conversation.message_count,
+        "active_leaf_id": conversation.active_leaf_id,
+        "is_branched": conversation.is_branched,
         "input_tokens": conversation.input_tokens,
         "output_tokens": conversation.output_tokens,
         "total_tokens": conversation.input_tokens + conversation.output_tokens,

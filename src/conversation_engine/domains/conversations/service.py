@@ -1,13 +1,13 @@
 """What one can do with a conversation."""
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from conversation_engine.domains.conversations.documents import checked_json
 from conversation_engine.domains.conversations.errors import (
     ConversationForbiddenError,
     ConversationNotActiveError,
@@ -17,6 +17,7 @@ from conversation_engine.domains.conversations.errors import (
 from conversation_engine.domains.conversations.repo import ConversationRepo, MessageRepo
 from conversation_engine.domains.conversations.settings import ConversationSettings
 from conversation_engine.domains.conversations.types import (
+    BEGINNING,
     Content,
     Conversation,
     ConversationFilter,
@@ -35,16 +36,12 @@ from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import ConversationId, MessageId, UserId, parse_id
 from conversation_engine.kernel.paging import Cursor, Page, make_page
-from conversation_engine.kernel.text import checked_text, is_storable
+from conversation_engine.kernel.text import checked_text
 
 MOST_PER_PAGE = 200
 TYPE_LIMIT_CHARACTERS = 50
 MODEL_LIMIT_CHARACTERS = 255
 OWNER_LIMIT_CHARACTERS = 255
-JSON_DEPTH_LIMIT = 200
-"""pydantic refuses to write JSON of more than 255 levels; an answer puts a few around a message's own."""
-_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-"""NUL as JSON writes it, not a backslash followed by the letters u0000."""
 
 
 class ConversationService:
@@ -183,9 +180,98 @@ class ConversationService:
 
         def work(tx: Tx) -> Message:
             self._owned(tx, conversation_id, owner_id)
-            return self.message(tx, conversation_id, MessageId(parse_id(message_id)))
+            return self.message(tx, conversation_id, message_id)
 
         return await self._database.read(work)
+
+    # ── the tree: messages follow each other by `parent_id`; the active path leads from a first one to the leaf ──
+
+    async def path(
+        self,
+        conversation_id: ConversationId,
+        *,
+        owner_id: UserId,
+        cursor: str | None = None,
+        limit: int = 50,
+        newest_first: bool = False,
+    ) -> Page[Message]:
+        """The active path, in the manner of `list_messages`. Two statements; in a branched one O(its length)."""
+        at = None if cursor is None else Cursor.decode(cursor, types=(int,))
+        limit = _checked_limit(limit)
+
+        def work(tx: Tx) -> Sequence[Message]:
+            conversation = self._owned(tx, conversation_id, owner_id)
+            wanted: Any = {"cursor": at, "count": limit + 1, "newest_first": newest_first}
+            if not conversation.is_branched:
+                return self._messages.list_of(tx, conversation.id, **wanted)
+            leaf_id = conversation.active_leaf_id
+            return [] if leaf_id is None else self._messages.list_of_path(tx, leaf_id, **wanted)
+
+        rows = await self._database.read(work)
+        return make_page(rows, limit=limit, cursor=at, key_of=lambda row: (row.sequence_number,))
+
+    async def siblings(
+        self, conversation_id: ConversationId, message_id: MessageId, *, owner_id: UserId
+    ) -> Sequence[Message]:
+        """The versions of a message: what follows the same one, itself included, oldest first. Three statements.
+
+        Raises MessageNotFoundError.
+        """
+
+        def work(tx: Tx) -> Sequence[Message]:
+            conversation = self._owned(tx, conversation_id, owner_id)
+            return self._messages.list_siblings(tx, self.message(tx, conversation.id, message_id))
+
+        return await self._database.read(work)
+
+    async def choose(self, conversation_id: ConversationId, message_id: MessageId, *, owner_id: UserId) -> Conversation:
+        """Make a path through this message the active one: that to its newest descendant. Idempotent.
+
+        Raises MessageNotFoundError. O(descendants). The reply of a running turn becomes the leaf when it is recorded.
+        """
+
+        def work(tx: Tx) -> Conversation:
+            conversation = self.hold(tx, conversation_id, owner_id=owner_id)
+            message = self.message(tx, conversation.id, message_id)
+            leaf_id = self._messages.newest_below(tx, message.id)
+            if leaf_id == conversation.active_leaf_id:
+                return conversation
+            now = self._clock.now()
+            self._conversations.update(tx, conversation.id, active_leaf_id=leaf_id, updated_at=now)
+            return replace(conversation, active_leaf_id=leaf_id, updated_at=now)
+
+        return await self._database.write(work)
+
+    async def fork(self, conversation_id: ConversationId, message_id: MessageId, *, owner_id: UserId) -> Conversation:
+        """A new, active conversation with copies of what leads to this message and of the message itself.
+
+        It keeps title, type, prompt, model and metadata, which says in `forked_from` whence it comes; tokens and cost
+        start at zero. Raises MessageNotFoundError. One short transaction, O(messages copied).
+        """
+        fork_id = ConversationId(new_id())
+
+        def work(tx: Tx) -> Conversation:
+            source = self.hold(tx, conversation_id, owner_id=owner_id)
+            message = self.message(tx, source.id, message_id)
+            now = self._clock.now()
+            self._conversations.insert(tx, fork_id, _forked(source, message), at=now)
+            copies = self._messages.copy_path(tx, message.id, fork_id)
+            count, leaf_id = len(copies), copies[-1]
+            self._conversations.update(
+                tx, fork_id, message_count=count, last_sequence=count, active_leaf_id=leaf_id, last_message_at=now
+            )
+            return self._owned(tx, fork_id, owner_id)
+
+        return await self._database.write(work)
+
+    async def delete_message(self, conversation_id: ConversationId, message_id: MessageId, *, owner_id: UserId) -> int:
+        """Remove a message and everything that follows it, on every branch; how many messages these were.
+
+        Raises MessageNotFoundError. See `remove_message`; `TurnService.delete_message` refuses while a turn runs.
+        """
+        return await self._database.write(
+            lambda tx: self.remove_message(tx, self.hold(tx, conversation_id, owner_id=owner_id), message_id)
+        )
 
     # ── for other rooms: these join the caller's transaction ──
 
@@ -200,44 +286,90 @@ class ConversationService:
     ) -> tuple[Conversation, Message]:
         """Write `new` (already checked) as the next message and add `usage` to the totals; two statements.
 
-        Raises ConversationNotActiveError when the conversation has ended.
+        It follows `new.parent_id`, or else the active leaf, and becomes the leaf; to check a named parent takes two
+        more. Raises ConversationNotActiveError when the conversation has ended, MessageNotFoundError when
+        it has no such parent.
         """
         now = self._clock.now()
-        known_id = ConversationId(parse_id(conversation_id))
-        conversation = self._conversations.find_to_append(tx, known_id, owner_id, usage=usage or Usage(), at=now)
-        if conversation is None:
+        known_id, new = ConversationId(parse_id(conversation_id)), _with_known_parent(new)
+        if new.parent_id not in (None, BEGINNING):
+            self.hold(tx, known_id, owner_id=owner_id)  # so that nobody deletes the parent any more
+            self.message(tx, known_id, new.parent_id)
+        place = self._conversations.find_to_append(tx, owner_id, known_id, new, usage=usage or Usage(), at=now)
+        if place is None:
             owned = self._owned(tx, conversation_id, owner_id)
             raise ConversationNotActiveError(conversation_id, owned.status)
-        return conversation, self._messages.insert(tx, conversation, new, at=now)
+        return place.conversation, self._messages.insert(tx, place, new, at=now)
 
     def append_reply(
         self, tx: Tx, conversation_id: ConversationId, new: NewMessage, *, owner_id: UserId, usage: Usage
     ) -> tuple[Conversation, Message]:
-        """Write a reply as the next message and add `usage` to the totals, whatever the status; two statements."""
+        """Write a reply under `new.parent_id` and add `usage` to the totals, whatever the status; two statements.
+
+        In a conversation without branches it goes to the end, behind what was said meanwhile. If the parent was
+        deleted meanwhile, it follows the active leaf.
+        """
         now = self._clock.now()
-        conversation = self._conversations.find_to_append_reply(tx, conversation_id, owner_id, usage=usage, at=now)
-        if conversation is None:
+        place = self._conversations.find_to_append_reply(tx, owner_id, conversation_id, new, usage=usage, at=now)
+        if place is None:
             raise ConversationNotFoundError(conversation_id)
-        return conversation, self._messages.insert(tx, conversation, new, at=now)
+        return place.conversation, self._messages.insert(tx, place, new, at=now)
 
     def add_usage(self, tx: Tx, conversation_id: ConversationId, usage: Usage) -> None:
         """Add to the totals where a model call left no message. One statement."""
         self._conversations.add_usage(tx, conversation_id, usage, at=self._clock.now())
 
-    def open_for_reply(self, tx: Tx, conversation_id: ConversationId, *, owner_id: UserId) -> Conversation:
-        """The owner's conversation. Raises ConversationNotActiveError when it has ended."""
-        conversation = self._owned(tx, conversation_id, owner_id)
+    def open_for_reply(
+        self, tx: Tx, conversation_id: ConversationId, *, owner_id: UserId, parent_id: MessageId | None = None
+    ) -> Conversation:
+        """The owner's conversation as seen from `parent_id`, the message to answer; `None`: from its active leaf.
+
+        Held until `tx` ends. The stored leaf moves with the reply only. One statement, up to three with a
+        `parent_id`. Raises ConversationNotActiveError when it has ended, MessageNotFoundError.
+        """
+        conversation = self.hold(tx, conversation_id, owner_id=owner_id)
         if conversation.status is not ConversationStatus.ACTIVE:
             raise ConversationNotActiveError(conversation_id, conversation.status)
-        return conversation
+        if parent_id is None:
+            return conversation
+        leaf_id = self.message(tx, conversation.id, parent_id).id
+        if not conversation.is_branched and leaf_id != conversation.active_leaf_id:
+            self._conversations.update(tx, conversation.id, is_branched=True)
+            conversation = replace(conversation, is_branched=True)
+        return replace(conversation, active_leaf_id=leaf_id)
+
+    def hold(self, tx: Tx, conversation_id: ConversationId, *, owner_id: UserId) -> Conversation:
+        """The owner's conversation; nobody else writes to it before `tx`, a write transaction, ends."""
+        found = self._conversations.find_and_hold(tx, ConversationId(parse_id(conversation_id)))
+        return _checked_owner(found, conversation_id, owner_id)
+
+    def remove_message(self, tx: Tx, conversation: Conversation, message_id: MessageId) -> int:
+        """Remove a message of a held conversation, and what follows it; how many these were. Five statements.
+
+        If the active path led there, it now ends with the message before. Sequence numbers stay as they are and are
+        not given out again. Raises MessageNotFoundError.
+        """
+        message = self.message(tx, conversation.id, message_id)
+        removed = self._messages.delete_below(tx, message.id)
+        leaf_id = conversation.active_leaf_id
+        if leaf_id is not None and self.find_message(tx, conversation.id, leaf_id) is None:
+            leaf_id = message.parent_id
+        self._conversations.update(
+            tx,
+            conversation.id,
+            active_leaf_id=leaf_id,
+            message_count=conversation.message_count - removed,
+            updated_at=self._clock.now(),
+        )
+        return removed
 
     def owned(self, tx: Tx, conversation_id: ConversationId, *, owner_id: UserId) -> Conversation:
         """The conversation, if it is the owner's."""
         return self._owned(tx, conversation_id, owner_id)
 
     def message(self, tx: Tx, conversation_id: ConversationId, message_id: MessageId) -> Message:
-        """One message of a conversation whose owner was checked. Raises MessageNotFoundError."""
-        found = self.find_message(tx, conversation_id, message_id)
+        """One message of a conversation whose owner was checked. Raises InvalidIdError or MessageNotFoundError."""
+        found = self.find_message(tx, conversation_id, MessageId(parse_id(message_id)))
         if found is None:
             raise MessageNotFoundError(message_id)
         return found
@@ -246,9 +378,19 @@ class ConversationService:
         """The same, `None` if it does not exist."""
         return self._messages.find(tx, conversation_id, message_id)
 
-    def newest(self, tx: Tx, conversation_id: ConversationId, *, before: int, count: int) -> list[Utterance]:
-        """At most `count` messages below sequence number `before`, newest first. One statement."""
-        return self._messages.list_newest(tx, conversation_id, before=before, count=count)
+    def newest(self, tx: Tx, conversation: Conversation, *, count: int, before: int | None = None) -> list[Utterance]:
+        """The newest messages of the path to `conversation.active_leaf_id`, newest first; at most `count`.
+
+        `before` is the sequence number of the last one of the page before. One statement: an index range, or in a
+        branched conversation `count` look-ups by key.
+        """
+        leaf_id = conversation.active_leaf_id
+        if not conversation.is_branched:
+            below = conversation.last_sequence + 1 if before is None else before
+            return self._messages.list_newest(tx, conversation.id, before=below, count=count)
+        if leaf_id is None:
+            return []
+        return self._messages.list_newest_of_path(tx, conversation.id, leaf_id=leaf_id, before=before, count=count)
 
     def checked_message(self, new: NewMessage) -> NewMessage:
         """`new` with its tokens counted and its metadata copied.
@@ -273,16 +415,12 @@ class ConversationService:
         if not metadata:
             return {}
         limit = self._settings.metadata_limit_characters
-        copied: JsonObject = json.loads(_check_json(dict(metadata), name="metadata", limit_characters=limit))
+        copied: JsonObject = json.loads(checked_json(dict(metadata), name="metadata", limit_characters=limit))
         return copied
 
     def _owned(self, tx: Tx, conversation_id: ConversationId, owner_id: UserId) -> Conversation:
-        conversation = self._conversations.find(tx, ConversationId(parse_id(conversation_id)))
-        if conversation is None:
-            raise ConversationNotFoundError(conversation_id)
-        if conversation.owner_id != owner_id:
-            raise ConversationForbiddenError(conversation_id)
-        return conversation
+        found = self._conversations.find(tx, ConversationId(parse_id(conversation_id)))
+        return _checked_owner(found, conversation_id, owner_id)
 
     def _checked_new(self, new: NewConversation) -> NewConversation:
         if new.title is not None:
@@ -305,7 +443,31 @@ class ConversationService:
             return checked_text(content, name="message", limit_characters=limit)
         if not content:
             raise InvalidInputError("The message is empty. Write something first.", field="content")
-        return _check_json(content, name="message", limit_characters=limit)
+        return checked_json(content, name="message", limit_characters=limit)
+
+
+def _checked_owner(found: Conversation | None, conversation_id: ConversationId, owner_id: UserId) -> Conversation:
+    if found is None:
+        raise ConversationNotFoundError(conversation_id)
+    if found.owner_id != owner_id:
+        raise ConversationForbiddenError(conversation_id)
+    return found
+
+
+def _with_known_parent(new: NewMessage) -> NewMessage:
+    return new if new.parent_id is None else replace(new, parent_id=MessageId(parse_id(new.parent_id)))
+
+
+def _forked(source: Conversation, message: Message) -> NewConversation:
+    origin = {"conversation_id": source.id, "message_id": message.id}
+    return NewConversation(
+        owner_id=source.owner_id,
+        type=source.type,
+        title=source.title,
+        system_prompt=source.system_prompt,
+        model=source.model,
+        metadata={**source.metadata, "forked_from": origin},
+    )
 
 
 def _status_values(conversation: Conversation, status: ConversationStatus | None, *, at: datetime) -> dict[str, object]:
@@ -313,43 +475,6 @@ def _status_values(conversation: Conversation, status: ConversationStatus | None
         return {}
     is_over = status is not ConversationStatus.ACTIVE
     return {"status": status.value, "ended_at": (conversation.ended_at or at) if is_over else None}
-
-
-def _check_json(document: object, *, name: str, limit_characters: int) -> str:
-    try:
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInputError(f"The {name} is not plain JSON (or is nested too deeply).", field=name) from error
-    if _is_deeper(document, JSON_DEPTH_LIMIT):
-        raise InvalidInputError(
-            f"The {name} is nested more than {JSON_DEPTH_LIMIT} levels deep. Flatten it.",
-            field=name,
-            limit_levels=JSON_DEPTH_LIMIT,
-        )
-    if len(text) > limit_characters:
-        raise InvalidInputError(
-            f"The {name} has {len(text)} characters of JSON; at most {limit_characters} are taken.",
-            field=name,
-            limit_characters=limit_characters,
-        )
-    if _ESCAPED_NUL.search(text) or not is_storable(text):
-        raise InvalidInputError(
-            f"The {name} holds a NUL character or half a character. Send valid UTF-8 text.", field=name
-        )
-    return text
-
-
-def _is_deeper(document: object, levels: int) -> bool:
-    level = [document]
-    for _ in range(levels):
-        level = [child for one in level for child in _children(one)]
-    return bool(level)
-
-
-def _children(document: object) -> Iterable[object]:
-    if isinstance(document, dict):
-        return document.values()
-    return document if isinstance(document, list | tuple) else ()
 
 
 def _check_owner(owner_id: UserId) -> None:

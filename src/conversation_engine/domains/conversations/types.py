@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from conversation_engine.kernel.ids import ConversationId, LlmRequestId, MessageId, TurnId, UserId
 
 JsonObject = dict[str, Any]
 Content = str | JsonObject | list[Any]
 """What a message says: text, or a JSON document."""
+
+BEGINNING: Final = MessageId("00000000-0000-0000-0000-000000000000")
+"""The place before every first message (the nil UUID of RFC 9562): name it as a parent to begin anew."""
 
 
 class ConversationStatus(StrEnum):
@@ -54,6 +57,10 @@ class Conversation:
     message_count: int
     last_sequence: int
     """The highest sequence number ever given out here."""
+    active_leaf_id: MessageId | None
+    """Where the active path ends: what is said next follows it. `None` while nothing is there."""
+    is_branched: bool
+    """Whether messages may have siblings; if not, the active path is all messages."""
     input_tokens: int
     """Prompt tokens of all turns, cached ones included."""
     output_tokens: int
@@ -74,10 +81,11 @@ class Message:
     conversation_id: ConversationId
     turn_id: TurnId | None
     parent_id: MessageId | None
+    """What it follows; `None` for a first message. Always in the same conversation."""
     llm_request_id: LlmRequestId | None
     """The model call that made it; `None` for what people and programs said."""
     sequence_number: int
-    """1, 2, 3 … per conversation, without gaps, in the order of commitment."""
+    """1, 2, 3 … per conversation, in the order of commitment; only a deleted message leaves a gap."""
     role: MessageRole
     content: Content
     status: MessageStatus
@@ -122,8 +130,16 @@ class NewMessage:
     cost: Decimal | None = None
     turn_id: TurnId | None = None
     parent_id: MessageId | None = None
+    """What it follows; `None`: the active leaf; `BEGINNING`: nothing, it is a first message."""
     llm_request_id: LlmRequestId | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Appended(NamedTuple):
+    """The place of a message about to be written: at the conversation's last sequence number, under `parent_id`."""
+
+    conversation: Conversation
+    parent_id: MessageId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidInputError
-from conversation_engine.kernel.ids import MessageId, TurnId
+from conversation_engine.kernel.ids import MessageId, TurnId, parse_id
 from conversation_engine.kernel.text import checked_text
 from conversation_engine.turns.errors import TurnInProgressError, TurnNotFoundError
 from conversation_engine.turns.line import TurnLine
@@ -92,6 +92,7 @@ class AdmitStep:
         _check_sampling(new.sampling)
         return replace(
             new,
+            parent_id=None if new.parent_id is None else MessageId(parse_id(new.parent_id)),
             system_prompt=None if prompt is None else self._conversations.checked_prompt(prompt),
             reply_metadata=self._conversations.checked_metadata(new.reply_metadata),
         )
@@ -104,6 +105,7 @@ class AdmitStep:
             role=MessageRole.USER,
             content=new.content,
             turn_id=turn_id,
+            parent_id=new.parent_id,
             metadata=new.message_metadata,
         )
         return self._conversations.checked_message(message)
@@ -112,7 +114,7 @@ class AdmitStep:
         self, tx: Tx, new: NewTurn, turn_id: TurnId, message: NewMessage | None, lease: Lease, policy: BusyPolicy
     ) -> Admission:
         conversation = self._say(tx, new, message)
-        turn = self._turn(new, turn_id, conversation, message, TurnState.RUNNING)
+        turn = self._turn(new, turn_id, conversation, TurnState.RUNNING, answers=conversation.active_leaf_id)
         are_others_first = self._repo.insert(tx, turn, lease=lease)
         if are_others_first and policy is not BusyPolicy.INTERRUPT:
             raise _LineAheadError
@@ -120,11 +122,18 @@ class AdmitStep:
 
     def _queue(self, tx: Tx, new: NewTurn, turn_id: TurnId, message: NewMessage | None) -> Admission:
         conversation = self._conversations.owned(tx, new.conversation_id, owner_id=new.owner_id)
-        turn = self._turn(new, turn_id, conversation, message, TurnState.QUEUED)
+        answers = message.id if message else new.parent_id
+        turn = self._turn(new, turn_id, conversation, TurnState.QUEUED, answers=answers)
         return Admission(turn=self._line.join(tx, turn, message))
 
     def _turn(
-        self, new: NewTurn, turn_id: TurnId, conversation: Conversation, message: NewMessage | None, state: TurnState
+        self,
+        new: NewTurn,
+        turn_id: TurnId,
+        conversation: Conversation,
+        state: TurnState,
+        *,
+        answers: MessageId | None,
     ) -> Turn:
         return Turn(
             id=turn_id,
@@ -136,7 +145,7 @@ class AdmitStep:
             system_prompt=new.system_prompt,
             sampling=new.sampling,
             reply_metadata=new.reply_metadata,
-            user_message_id=message.id if message else None,
+            user_message_id=answers,
             reply_message_id=MessageId(new_id()),
             error=None,
             created_at=self._clock.now(),
@@ -145,7 +154,9 @@ class AdmitStep:
 
     def _say(self, tx: Tx, new: NewTurn, message: NewMessage | None) -> Conversation:
         if message is None:
-            return self._conversations.open_for_reply(tx, new.conversation_id, owner_id=new.owner_id)
+            return self._conversations.open_for_reply(
+                tx, new.conversation_id, owner_id=new.owner_id, parent_id=new.parent_id
+            )
         conversation, _ = self._conversations.append(tx, new.conversation_id, message, owner_id=new.owner_id)
         return conversation
 

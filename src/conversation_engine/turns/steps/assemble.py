@@ -29,7 +29,7 @@ class AssembleStep:
         self._llm = llm
 
     async def __call__(self, run: TurnRun) -> Window:
-        """Choose among the newest messages: no statement when those read at admission fill the window.
+        """Choose among the newest of the active path: no statement when those read at admission fill the window.
 
         Raises MessageTooLongError or NothingToAnswerError.
         """
@@ -45,8 +45,7 @@ class AssembleStep:
 
     def window(self, tx: Tx, conversation: Conversation, card: ModelCard, sampling: Sampling) -> Window:
         """The same from the store alone, in the caller's transaction."""
-        before = conversation.last_sequence + 1
-        page = self._conversations.newest(tx, conversation.id, before=before, count=FIRST_PAGE_MESSAGES)
+        page = self._conversations.newest(tx, conversation, count=FIRST_PAGE_MESSAGES)
         return self._plan(self._stored(tx, conversation, card, first_page=page), conversation, card, sampling)
 
     def _plan(
@@ -70,7 +69,7 @@ class AssembleStep:
             if len(page) < count:
                 return
             count *= PAGE_GROWTH
-            page = self._conversations.newest(tx, conversation.id, before=page[-1].sequence_number, count=count)
+            page = self._conversations.newest(tx, conversation, before=page[-1].sequence_number, count=count)
 
 
 class _MoreIsNeeded(Exception):
