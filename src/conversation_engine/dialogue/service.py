@@ -25,8 +25,8 @@ from conversation_engine.dialogue.types import (
     SamplingOptions,
 )
 from conversation_engine.domains.context.errors import NothingToAnswerError
-from conversation_engine.domains.conversations.service import MOST_PER_PAGE
 from conversation_engine.domains.conversations.types import (
+    MOST_PER_PAGE,
     Content,
     ConversationFilter,
     Message,

@@ -74,7 +74,8 @@ def make_turns(
     database: Database, catalog: ModelCatalog, *, settings: Settings, clock: Clock, signals: Signals
 ) -> tuple[ConversationService, TurnService]:
     """The write path over one database."""
-    conversations = ConversationService(database, clock=clock, settings=settings)
+    ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
+    conversations = ConversationService(database, clock=clock, settings=settings, ledger=ledger)
     llm = LlmService(catalog, clock=clock, settings=settings)
     turns = TurnService(
         database,
@@ -82,7 +83,7 @@ def make_turns(
         llm=llm,
         clock=clock,
         settings=settings,
-        ledger=IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours),
+        ledger=ledger,
         signals=signals,
     )
     return conversations, turns

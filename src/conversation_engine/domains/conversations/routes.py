@@ -17,8 +17,9 @@ from conversation_engine.domains.conversations.schemas import (
     TitleIn,
     with_messages,
 )
-from conversation_engine.domains.conversations.service import MOST_PER_PAGE, ConversationService
+from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import (
+    MOST_PER_PAGE,
     ConversationFilter,
     ConversationStatus,
     NewConversation,
@@ -26,6 +27,7 @@ from conversation_engine.domains.conversations.types import (
 )
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.infra.web.once import RequestOnce
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import ConversationId, MessageId, parse_id
 
@@ -48,7 +50,9 @@ CursorQuery = Annotated[str | None, Query(max_length=300, description="`next` or
 
 
 @router.post("", status_code=201)
-async def create_conversation(body: ConversationIn, caller: Caller, conversations: Conversations) -> ConversationOut:
+async def create_conversation(
+    body: ConversationIn, caller: Caller, conversations: Conversations, once: RequestOnce
+) -> ConversationOut:
     """Start an empty conversation."""
     created = await conversations.create(
         NewConversation(
@@ -58,7 +62,8 @@ async def create_conversation(body: ConversationIn, caller: Caller, conversation
             system_prompt=body.system_prompt,
             model=body.model,
             metadata=body.metadata,
-        )
+        ),
+        once=once,
     )
     return ConversationOut.of(created)
 
@@ -93,11 +98,21 @@ async def get_conversation(
 
 @router.patch("/{conversation_id}")
 async def change_conversation(
-    conversation_id: ConversationPath, body: ConversationChange, caller: Caller, conversations: Conversations
+    conversation_id: ConversationPath,
+    body: ConversationChange,
+    *,
+    caller: Caller,
+    conversations: Conversations,
+    once: RequestOnce,
 ) -> ConversationOut:
     """Change its title, status or metadata: everything named, or nothing if a part is not valid."""
     changed = await conversations.change(
-        conversation_id, owner_id=caller.user_id, title=body.title, status=body.status, metadata=body.metadata
+        conversation_id,
+        owner_id=caller.user_id,
+        title=body.title,
+        status=body.status,
+        metadata=body.metadata,
+        once=once,
     )
     return ConversationOut.of(changed)
 
@@ -107,6 +122,7 @@ async def rename_conversation(
     conversation_id: ConversationPath,
     caller: Caller,
     conversations: Conversations,
+    once: RequestOnce,
     *,
     title: Annotated[str | None, Query(description="The title; or send it as JSON.")] = None,
     body: Annotated[TitleIn | None, Body()] = None,
@@ -115,32 +131,40 @@ async def rename_conversation(
     wanted = body.title if body is not None else title
     if wanted is None:
         raise InvalidInputError("Send the title: `?title=…`, or a JSON body with `title`.", field="title")
-    return ConversationOut.of(await conversations.rename(conversation_id, wanted, owner_id=caller.user_id))
+    return ConversationOut.of(await conversations.rename(conversation_id, wanted, owner_id=caller.user_id, once=once))
 
 
 @router.post("/{conversation_id}/end")
 async def end_conversation(
-    conversation_id: ConversationPath, caller: Caller, conversations: Conversations
+    conversation_id: ConversationPath, caller: Caller, conversations: Conversations, once: RequestOnce
 ) -> ConversationOut:
     """Complete it: it keeps its history and takes no more messages. Idempotent."""
-    return ConversationOut.of(await conversations.end(conversation_id, owner_id=caller.user_id))
+    return ConversationOut.of(await conversations.end(conversation_id, owner_id=caller.user_id, once=once))
 
 
 @router.delete("/{conversation_id}", status_code=204)
-async def delete_conversation(conversation_id: ConversationPath, caller: Caller, conversations: Conversations) -> None:
+async def delete_conversation(
+    conversation_id: ConversationPath, caller: Caller, conversations: Conversations, once: RequestOnce
+) -> None:
     """Remove it with everything said in it."""
-    await conversations.delete(conversation_id, owner_id=caller.user_id)
+    await conversations.delete(conversation_id, owner_id=caller.user_id, once=once)
 
 
 @router.post("/{conversation_id}/messages", status_code=201)
 async def add_message(
-    conversation_id: ConversationPath, body: MessageIn, caller: Caller, conversations: Conversations
+    conversation_id: ConversationPath,
+    body: MessageIn,
+    *,
+    caller: Caller,
+    conversations: Conversations,
+    once: RequestOnce,
 ) -> MessageOut:
     """Add a message without asking a model. To be answered, see `POST …/turns`."""
     message = NewMessage(
         id=MessageId(new_id()), role=body.role, content=body.content, metadata=body.message_metadata or {}
     )
-    return MessageOut.of(await conversations.add_message(conversation_id, message, owner_id=caller.user_id))
+    added = await conversations.add_message(conversation_id, message, owner_id=caller.user_id, once=once)
+    return MessageOut.of(added)
 
 
 @router.get("/{conversation_id}/messages")
@@ -196,7 +220,13 @@ async def choose_message(
 
 @router.post("/{conversation_id}/messages/{message_id}/fork", status_code=201)
 async def fork_conversation(
-    conversation_id: ConversationPath, message_id: MessagePath, caller: Caller, conversations: Conversations
+    conversation_id: ConversationPath,
+    message_id: MessagePath,
+    *,
+    caller: Caller,
+    conversations: Conversations,
+    once: RequestOnce,
 ) -> ConversationOut:
     """Start a new conversation with copies of everything that leads to this message, and of the message."""
-    return ConversationOut.of(await conversations.fork(conversation_id, message_id, owner_id=caller.user_id))
+    forked = await conversations.fork(conversation_id, message_id, owner_id=caller.user_id, once=once)
+    return ConversationOut.of(forked)

@@ -1,13 +1,12 @@
 """What one can do with a conversation."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from conversation_engine.domains.conversations.documents import checked_json
+from conversation_engine.domains.conversations.checks import Checks, check_filter, check_owner, checked_limit
 from conversation_engine.domains.conversations.errors import (
     ConversationForbiddenError,
     ConversationNotActiveError,
@@ -18,7 +17,6 @@ from conversation_engine.domains.conversations.repo import ConversationRepo, Mes
 from conversation_engine.domains.conversations.settings import ConversationSettings
 from conversation_engine.domains.conversations.types import (
     BEGINNING,
-    Content,
     Conversation,
     ConversationFilter,
     ConversationStatus,
@@ -29,45 +27,43 @@ from conversation_engine.domains.conversations.types import (
     Usage,
     Utterance,
 )
-from conversation_engine.domains.llm.tokens import count_tokens
 from conversation_engine.infra.db.database import Database, Tx
+from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.clock import Clock
-from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import ConversationId, MessageId, UserId, parse_id
+from conversation_engine.kernel.once import Once
 from conversation_engine.kernel.paging import Cursor, Page, make_page
-from conversation_engine.kernel.text import checked_text
-
-MOST_PER_PAGE = 200
-TYPE_LIMIT_CHARACTERS = 50
-MODEL_LIMIT_CHARACTERS = 255
-OWNER_LIMIT_CHARACTERS = 255
 
 
 class ConversationService:
     """The door to conversations and messages. Every method is scoped by the owner.
 
     All raise InvalidIdError for what is no id, ConversationNotFoundError for an unknown one and
-    ConversationForbiddenError for somebody else's.
+    ConversationForbiddenError for somebody else's. With `once` a repeated change happens once and gives the result as
+    it is now; IdempotencyKeyReusedError where the key was another request's.
     """
 
-    def __init__(self, database: Database, *, clock: Clock, settings: ConversationSettings) -> None:
+    def __init__(
+        self, database: Database, *, clock: Clock, settings: ConversationSettings, ledger: IdempotencyLedger
+    ) -> None:
         self._database = database
         self._clock = clock
-        self._settings = settings
+        self._checks = Checks(settings)
+        self._ledger = ledger
         self._conversations = ConversationRepo()
         self._messages = MessageRepo()
 
-    async def create(self, new: NewConversation) -> Conversation:
+    async def create(self, new: NewConversation, *, once: Once | None = None) -> Conversation:
         """Start an empty conversation. Metadata is copied. One short transaction."""
-        checked = self._checked_new(new)
+        checked = self._checks.conversation(new)
         conversation_id = ConversationId(new_id())
 
         def work(tx: Tx) -> Conversation:
             self._conversations.insert(tx, conversation_id, checked, at=self._clock.now())
             return self._owned(tx, conversation_id, new.owner_id)
 
-        return await self._database.write(work)
+        return await self._change(once, work, owner_id=new.owner_id, result_id=conversation_id)
 
     async def get(self, conversation_id: ConversationId, *, owner_id: UserId) -> Conversation:
         """One conversation, without its messages."""
@@ -77,19 +73,21 @@ class ConversationService:
         self, owner_id: UserId, wanted: ConversationFilter, *, cursor: str | None = None, limit: int = 50
     ) -> Page[Conversation]:
         """The owner's conversations, newest first. Costs the same on every page."""
-        _check_owner(owner_id)
+        check_owner(owner_id)
         if wanted.type is not None:
-            _check_filter(wanted.type)
+            check_filter(wanted.type)
         at = None if cursor is None else Cursor.decode(cursor, types=(UUID,))
-        limit = _checked_limit(limit)
+        limit = checked_limit(limit)
         rows = await self._database.read(
             lambda tx: self._conversations.list_of(tx, owner_id, wanted, cursor=at, count=limit + 1)
         )
         return make_page(rows, limit=limit, cursor=at, key_of=lambda row: (row.id,))
 
-    async def rename(self, conversation_id: ConversationId, title: str, *, owner_id: UserId) -> Conversation:
+    async def rename(
+        self, conversation_id: ConversationId, title: str, *, owner_id: UserId, once: Once | None = None
+    ) -> Conversation:
         """Give it a title."""
-        return await self.change(conversation_id, owner_id=owner_id, title=title)
+        return await self.change(conversation_id, owner_id=owner_id, title=title, once=once)
 
     async def change(
         self,
@@ -99,11 +97,12 @@ class ConversationService:
         title: str | None = None,
         status: ConversationStatus | None = None,
         metadata: Mapping[str, Any] | None = None,
+        once: Once | None = None,
     ) -> Conversation:
         """Change what is not `None`, all of it or nothing: one short transaction."""
         values: dict[str, object] = {}
         if title is not None:
-            values["title"] = checked_text(title, name="title", limit_characters=self._settings.title_limit_characters)
+            values["title"] = self._checks.title(title)
         if metadata is not None:
             values["metadata"] = self.checked_metadata(metadata)
 
@@ -116,7 +115,7 @@ class ConversationService:
             self._conversations.update(tx, conversation_id, updated_at=now, **changed)
             return self._owned(tx, conversation_id, owner_id)
 
-        return await self._database.write(work)
+        return await self._change(once, work, owner_id=owner_id, result_id=conversation_id)
 
     async def set_status(
         self, conversation_id: ConversationId, status: ConversationStatus, *, owner_id: UserId
@@ -130,28 +129,41 @@ class ConversationService:
         """Replace its metadata by a copy of `metadata` (`None` means `{}`)."""
         return await self.change(conversation_id, owner_id=owner_id, metadata=metadata or {})
 
-    async def end(self, conversation_id: ConversationId, *, owner_id: UserId) -> Conversation:
+    async def end(self, conversation_id: ConversationId, *, owner_id: UserId, once: Once | None = None) -> Conversation:
         """Complete it: it keeps its history and takes no more messages. Idempotent."""
-        return await self.set_status(conversation_id, ConversationStatus.COMPLETED, owner_id=owner_id)
+        return await self.change(conversation_id, owner_id=owner_id, status=ConversationStatus.COMPLETED, once=once)
 
-    async def delete(self, conversation_id: ConversationId, *, owner_id: UserId) -> None:
-        """Remove it with everything said in it. A second call raises ConversationNotFoundError."""
+    async def delete(self, conversation_id: ConversationId, *, owner_id: UserId, once: Once | None = None) -> None:
+        """Remove it with everything said in it. A second call raises ConversationNotFoundError, but for a repeat."""
 
         def work(tx: Tx) -> None:
             self._owned(tx, conversation_id, owner_id)
             self._conversations.delete(tx, conversation_id)
 
-        await self._database.write(work)
+        await self._ledger.write(
+            once, work, owner_id=owner_id, result_id=parse_id(conversation_id), replay=lambda tx, gone: None
+        )
 
     async def add_message(
-        self, conversation_id: ConversationId, new: NewMessage, *, owner_id: UserId, usage: Usage | None = None
+        self,
+        conversation_id: ConversationId,
+        new: NewMessage,
+        *,
+        owner_id: UserId,
+        usage: Usage | None = None,
+        once: Once | None = None,
     ) -> Message:
         """Write one message that no turn made; `usage` is added to the totals. One short transaction."""
         checked = self.checked_message(new)
-        _, message = await self._database.write(
-            lambda tx: self.append(tx, conversation_id, checked, owner_id=owner_id, usage=usage)
-        )
-        return message
+
+        def work(tx: Tx) -> Message:
+            return self.append(tx, conversation_id, checked, owner_id=owner_id, usage=usage)[1]
+
+        def replay(tx: Tx, message_id: str) -> Message:
+            self._owned(tx, conversation_id, owner_id)
+            return self.message(tx, conversation_id, MessageId(message_id))
+
+        return await self._ledger.write(once, work, owner_id=owner_id, result_id=checked.id, replay=replay)
 
     async def list_messages(
         self,
@@ -164,7 +176,7 @@ class ConversationService:
     ) -> Page[Message]:
         """Messages by sequence number. Two statements, the same cost on every page."""
         at = None if cursor is None else Cursor.decode(cursor, types=(int,))
-        limit = _checked_limit(limit)
+        limit = checked_limit(limit)
 
         def work(tx: Tx) -> list[Message]:
             self._owned(tx, conversation_id, owner_id)
@@ -197,7 +209,7 @@ class ConversationService:
     ) -> Page[Message]:
         """The active path, in the manner of `list_messages`. Two statements; in a branched one O(its length)."""
         at = None if cursor is None else Cursor.decode(cursor, types=(int,))
-        limit = _checked_limit(limit)
+        limit = checked_limit(limit)
 
         def work(tx: Tx) -> Sequence[Message]:
             conversation = self._owned(tx, conversation_id, owner_id)
@@ -242,7 +254,14 @@ class ConversationService:
 
         return await self._database.write(work)
 
-    async def fork(self, conversation_id: ConversationId, message_id: MessageId, *, owner_id: UserId) -> Conversation:
+    async def fork(
+        self,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        *,
+        owner_id: UserId,
+        once: Once | None = None,
+    ) -> Conversation:
         """A new, active conversation with copies of what leads to this message and of the message itself.
 
         It keeps title, type, prompt, model and metadata, which says in `forked_from` whence it comes; tokens and cost
@@ -262,7 +281,7 @@ class ConversationService:
             )
             return self._owned(tx, fork_id, owner_id)
 
-        return await self._database.write(work)
+        return await self._change(once, work, owner_id=owner_id, result_id=fork_id)
 
     async def delete_message(self, conversation_id: ConversationId, message_id: MessageId, *, owner_id: UserId) -> int:
         """Remove a message and everything that follows it, on every branch; how many messages these were.
@@ -271,6 +290,18 @@ class ConversationService:
         """
         return await self._database.write(
             lambda tx: self.remove_message(tx, self.hold(tx, conversation_id, owner_id=owner_id), message_id)
+        )
+
+    async def _change(
+        self, once: Once | None, work: Callable[[Tx], Conversation], *, owner_id: UserId, result_id: ConversationId
+    ) -> Conversation:
+        """One transaction that leaves a conversation; a repetition finds it as it is now."""
+        return await self._ledger.write(
+            once,
+            work,
+            owner_id=owner_id,
+            result_id=parse_id(result_id),
+            replay=lambda tx, known: self._owned(tx, ConversationId(known), owner_id),
         )
 
     # ── for other rooms: these join the caller's transaction ──
@@ -393,57 +424,20 @@ class ConversationService:
         return self._messages.list_newest_of_path(tx, conversation.id, leaf_id=leaf_id, before=before, count=count)
 
     def checked_message(self, new: NewMessage) -> NewMessage:
-        """`new` with its tokens counted and its metadata copied.
-
-        Raises InvalidTextError or InvalidInputError if it cannot be kept.
-        """
-        text = self._checked_content(new.content)
-        tokens = count_tokens(text) if new.token_count is None else new.token_count
-        return replace(new, token_count=tokens, metadata=self.checked_metadata(new.metadata))
+        """See `Checks.message`."""
+        return self._checks.message(new)
 
     def checked_prompt(self, text: str) -> str:
-        """`text` as a system prompt; it may be empty. Raises InvalidTextError if it cannot be kept."""
-        return checked_text(
-            text,
-            name="system prompt",
-            limit_characters=self._settings.message_limit_characters,
-            blank_allowed=True,
-        )
+        """See `Checks.prompt`."""
+        return self._checks.prompt(text)
 
     def checked_metadata(self, metadata: Mapping[str, Any] | None) -> JsonObject:
-        """A copy of `metadata`, `{}` for `None`. Raises InvalidInputError if it is not JSON that can be kept."""
-        if not metadata:
-            return {}
-        limit = self._settings.metadata_limit_characters
-        copied: JsonObject = json.loads(checked_json(dict(metadata), name="metadata", limit_characters=limit))
-        return copied
+        """See `Checks.metadata`."""
+        return self._checks.metadata(metadata)
 
     def _owned(self, tx: Tx, conversation_id: ConversationId, owner_id: UserId) -> Conversation:
         found = self._conversations.find(tx, ConversationId(parse_id(conversation_id)))
         return _checked_owner(found, conversation_id, owner_id)
-
-    def _checked_new(self, new: NewConversation) -> NewConversation:
-        if new.title is not None:
-            checked_text(new.title, name="title", limit_characters=self._settings.title_limit_characters)
-        if new.system_prompt is not None:
-            checked_text(
-                new.system_prompt,
-                name="system prompt",
-                limit_characters=self._settings.message_limit_characters,
-            )
-        if new.model is not None:
-            checked_text(new.model, name="model", limit_characters=MODEL_LIMIT_CHARACTERS)
-        checked_text(new.type, name="conversation type", limit_characters=TYPE_LIMIT_CHARACTERS)
-        _check_owner(new.owner_id)
-        return replace(new, metadata=self.checked_metadata(new.metadata))
-
-    def _checked_content(self, content: Content) -> str:
-        limit = self._settings.message_limit_characters
-        if isinstance(content, str):
-            return checked_text(content, name="message", limit_characters=limit)
-        if not content:
-            raise InvalidInputError("The message is empty. Write something first.", field="content")
-        return checked_json(content, name="message", limit_characters=limit)
 
 
 def _checked_owner(found: Conversation | None, conversation_id: ConversationId, owner_id: UserId) -> Conversation:
@@ -475,18 +469,3 @@ def _status_values(conversation: Conversation, status: ConversationStatus | None
         return {}
     is_over = status is not ConversationStatus.ACTIVE
     return {"status": status.value, "ended_at": (conversation.ended_at or at) if is_over else None}
-
-
-def _check_owner(owner_id: UserId) -> None:
-    checked_text(owner_id, name="user id", limit_characters=OWNER_LIMIT_CHARACTERS)
-
-
-def _check_filter(wanted_type: str) -> None:
-    limit = TYPE_LIMIT_CHARACTERS
-    checked_text(wanted_type, name="conversation type", limit_characters=limit, blank_allowed=True)
-
-
-def _checked_limit(limit: int) -> int:
-    if not 1 <= limit <= MOST_PER_PAGE:
-        raise InvalidInputError(f"`limit` is {limit}; it must be between 1 and {MOST_PER_PAGE}.", field="limit")
-    return limit

@@ -17,6 +17,10 @@ BEGINNING: Final = MessageId("00000000-0000-0000-0000-000000000000")
 """The place before every first message (the nil UUID of RFC 9562): name it as a parent to begin anew."""
 
 
+MOST_PER_PAGE = 200
+"""Rows of one page."""
+
+
 class ConversationStatus(StrEnum):
     """Where a conversation is in its life; only an active one takes messages."""
 
