@@ -1,5 +1,6 @@
 """Two processes on one PostgreSQL: what runs on one is watched on the other."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from statistics import median
@@ -8,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from conversation_engine.engine.engine import ConversationEngine
-from conversation_engine.turns.types import Turn, TurnState
+from conversation_engine.turns.types import BusyPolicy, Turn, TurnState
 from tests.conftest import OpenEngine, ValkeyHandle, until
 from tests.turns.scenes import ToldModel, Watcher, answered, ask, begin, collect, messages_of, rows
 
@@ -138,3 +139,39 @@ class TestValkeyDies:
         detail = await answered(watches, turn)
         assert detail.reply is not None
         assert detail.reply.content == "alone"
+
+
+class TestCancel:
+    async def test_the_model_is_left_at_once_wherever_it_is_asked(self, open_replicas: OpenReplicas) -> None:
+        model = ToldModel()
+        runs, asked = await open_replicas(model)
+        took = []
+        for _ in range(5):
+            turn = await ask(runs, (await begin(runs)).id)
+            watcher = Watcher(asked, turn)
+            await tell(model, watcher, *WORDS[:2])
+            closed, began = model.closed, time.perf_counter()
+            cancelling = asyncio.create_task(asked.turns.cancel(turn.conversation_id, turn.id, owner_id=turn.owner_id))
+            await until(lambda closed=closed: model.closed > closed)  # type: ignore[misc]
+            took.append(time.perf_counter() - began)
+            detail = await cancelling
+            assert detail.turn.state is TurnState.CANCELLED
+            assert detail.reply is not None
+            assert detail.reply.content == watcher.text
+        assert median(took) < 0.25  # unasked it looks once a second
+
+    async def test_who_watches_a_turn_in_line_sees_it_leave(self, open_replicas: OpenReplicas) -> None:
+        model = ToldModel()
+        runs, asked = await open_replicas(model)
+        running = await ask(runs, (await begin(runs)).id)
+        took = []
+        for _ in range(3):
+            waiting = await ask(runs, running.conversation_id, on_busy=BusyPolicy.QUEUE)
+            watcher = Watcher(asked, waiting)
+            await asyncio.sleep(0.1)
+            began = time.perf_counter()
+            await runs.turns.cancel(waiting.conversation_id, waiting.id, owner_id=waiting.owner_id)
+            assert (await watcher.end()).detail.turn.state is TurnState.CANCELLED
+            took.append(time.perf_counter() - began)
+        model.finish()
+        assert median(took) < 0.5

@@ -24,7 +24,7 @@ from conversation_engine.turns.runner import TurnRunner
 from conversation_engine.turns.settings import TurnSettings
 from conversation_engine.turns.state import is_final
 from conversation_engine.turns.steps.admit import AdmitStep
-from conversation_engine.turns.topics import process_topic
+from conversation_engine.turns.topics import process_topic, turn_topic
 from conversation_engine.turns.types import (
     BusyPolicy,
     NewTurn,
@@ -223,6 +223,7 @@ class TurnService:
         turn = detail.turn
         if turn.state is TurnState.QUEUED:
             await self._database.write(lambda tx: self._line.leave(tx, turn))
+            await self._signals.publish(turn_topic(turn.id))
             turn = (await self.get(conversation_id, turn_id, owner_id=owner_id)).turn
         if is_final(turn.state):
             return await self.get(conversation_id, turn_id, owner_id=owner_id)
