@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--servers", type=int, help="default: 1 on sqlite, 2 on postgresql")
     parser.add_argument("--clients", type=int, default=8, help="users who keep asking")
     parser.add_argument("--seed", type=int, default=1, help="decides what is harmed and what the model does")
+    parser.add_argument("--pause", type=float, default=1.5, help="most seconds between harms")
     parser.add_argument("--margin", type=float, default=5.0, help="seconds beyond lease and sweep until stuck")
     parser.add_argument(
         "--idempotent", action=argparse.BooleanOptionalAction, help="whether keys are honoured; default: ask the server"
@@ -48,6 +49,7 @@ def _options(chosen: argparse.Namespace, database: DatabaseKind) -> Options:
         kills=chosen.kills,
         seed=chosen.seed,
         clients=chosen.clients,
+        pause_most_seconds=chosen.pause,
         margin_seconds=chosen.margin,
         settings=tuple(_setting(pair) for pair in chosen.set),
         is_idempotent=chosen.idempotent,

@@ -14,7 +14,6 @@ from chaos.options import LEASE_SECONDS, Options
 from chaos.stores import PostgresStore, Store
 
 JOURNAL = "harm.log"
-PAUSE_MOST_SECONDS = 1.5
 CHANCE_WHILE_STARTING = 0.1
 """How often a victim need not have come up before it is hit again."""
 
@@ -27,8 +26,13 @@ class Scene:
     store: Store
     cache: Cache | None
     random: Random
+    pause_most_seconds: float
     done: Counter[str] = field(default_factory=Counter)
     """How often each harm was done."""
+
+    async def pause(self) -> None:
+        """Let things go on for a while."""
+        await asyncio.sleep(self.random.uniform(0, self.pause_most_seconds))
 
     def note(self, what: str) -> None:
         """Put it in the journal, on the clock of the servers' logs."""
@@ -98,7 +102,7 @@ async def harm(scene: Scene, options: Options) -> None:
     kinds = [kind for kind in HARMS if kind.needs(scene)]
     first = scene.random.sample(kinds, len(kinds))
     while first or scene.done[kill_server.__name__] < options.kills:
-        await asyncio.sleep(scene.random.uniform(0, PAUSE_MOST_SECONDS))
+        await scene.pause()
         kind = first.pop() if first else scene.random.choices(kinds, [kind.weight for kind in kinds])[0]
         scene.note(f"{kind.do.__name__} …")
         await kind.do(scene)
@@ -110,6 +114,6 @@ async def _victim(scene: Scene) -> Seat:
     seat = scene.random.choice(scene.fleet.seats)
     if scene.random.random() > CHANCE_WHILE_STARTING:
         await scene.fleet.until_ready([seat])
-        await asyncio.sleep(scene.random.uniform(0, PAUSE_MOST_SECONDS))
+        await scene.pause()
     scene.note(f"server {seat.number}, port {seat.port}, is {'ready' if seat.ready.is_set() else 'starting'}")
     return seat

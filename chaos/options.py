@@ -34,6 +34,8 @@ class Options:
     seed: int = 1
     """Decides what the stub does, what clients do and what is harmed when; the operating system decides the rest."""
     clients: int = 8
+    pause_most_seconds: float = 1.5
+    """Between harms, and before a server that has come up is hit again, anything up to this."""
     margin_seconds: float = 5.0
     """What a turn may take beyond lease and sweep while a server is up: a database comes back, a machine is busy."""
     settings: tuple[tuple[str, str], ...] = ()

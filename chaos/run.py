@@ -36,7 +36,13 @@ async def _scene(options: Options, folder: Path) -> AsyncIterator[Scene]:
             environment = _environment(folder, store=store, cache=cache, upstream_port=stub.port)
             environment |= dict(options.settings)
             async with Fleet(options.servers, environment=environment, logs=folder).running() as fleet:
-                yield Scene(fleet=fleet, store=store, cache=cache, random=Random(f"{options.seed}:harm"))
+                yield Scene(
+                    fleet=fleet,
+                    store=store,
+                    cache=cache,
+                    random=Random(f"{options.seed}:harm"),
+                    pause_most_seconds=options.pause_most_seconds,
+                )
 
 
 def _environment(folder: Path, *, store: Store, cache: Cache | None, upstream_port: int) -> dict[str, str]:

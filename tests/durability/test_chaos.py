@@ -21,6 +21,6 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 class TestChaos:
     @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
     def test_no_promise_is_broken(self, database: str) -> None:
-        done = run("--database", database, "--kills", "2", "--clients", "4")
+        done = run("--database", database, "--kills", "2", "--clients", "4", "--pause", "0.5")
         assert done.returncode == 0, done.stdout + done.stderr
         assert all(f"{harm} " in done.stdout for harm in ("kill_server", "stop_server", "freeze_server"))
