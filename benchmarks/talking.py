@@ -23,12 +23,11 @@ from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.ids import ConversationId, LlmRequestId, MessageId, UserId
 from conversation_engine.testing import Say, ScriptedModel
 from conversation_engine.turns.line import TurnLine
-from conversation_engine.turns.repo import Lease
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.steps.admit import AdmitStep
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.record import Ending, RecordStep
-from conversation_engine.turns.types import BusyPolicy, NewTurn, TurnState
+from conversation_engine.turns.types import BusyPolicy, Lease, NewTurn, TurnState
 
 OWNER = UserId("bench")
 USAGE = TokenUsage(input_tokens=500, cached_tokens=0, output_tokens=210)

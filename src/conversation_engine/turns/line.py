@@ -13,9 +13,9 @@ from conversation_engine.kernel.errors import EngineError
 from conversation_engine.kernel.ids import ConversationId
 from conversation_engine.turns.errors import QueueFullError
 from conversation_engine.turns.live import LiveReply
-from conversation_engine.turns.repo import Lease, TurnRepo
+from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import FIRST_PAGE_MESSAGES, TurnRun
-from conversation_engine.turns.types import QueuedMessage, Turn, TurnError, TurnState
+from conversation_engine.turns.types import Lease, QueuedMessage, Turn, TurnError, TurnState
 
 
 class TurnLine:

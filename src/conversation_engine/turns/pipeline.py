@@ -7,12 +7,11 @@ from conversation_engine.domains.llm.errors import ModelError
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.errors import EngineError, InternalError
 from conversation_engine.turns.reply_log import ReplyLog
-from conversation_engine.turns.repo import Lease
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.generate import GenerateStep
 from conversation_engine.turns.steps.record import Ending, Recorded, RecordStep
-from conversation_engine.turns.types import TurnDetail, TurnEnded, TurnError
+from conversation_engine.turns.types import Lease, TurnDetail, TurnEnded, TurnError
 
 RECORD_RETRY_SECONDS = (0.1, 0.5, 2.0, 5.0)
 """Waits between tries to record when the store is away; after the last, recovery ends the turn."""

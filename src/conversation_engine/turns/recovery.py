@@ -11,10 +11,10 @@ from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.kernel.ids import TurnId
 from conversation_engine.turns.line import TurnLine
-from conversation_engine.turns.repo import Lease, TurnRepo
+from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.steps.record import Ending, RecordStep
-from conversation_engine.turns.types import Turn, TurnError, TurnState
+from conversation_engine.turns.types import Lease, Turn, TurnError, TurnState
 
 CLAIM_COUNT = 100
 MOST_ATTEMPTS = 2

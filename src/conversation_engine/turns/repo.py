@@ -12,7 +12,7 @@ from conversation_engine.infra.db.database import Tx
 from conversation_engine.kernel.ids import ConversationId, TurnId
 from conversation_engine.kernel.paging import Cursor
 from conversation_engine.turns.models import ReplyCheckpointModel, TurnModel
-from conversation_engine.turns.types import QueuedMessage, Turn, TurnError, TurnState
+from conversation_engine.turns.types import Lease, QueuedMessage, Turn, TurnError, TurnState
 
 _turns = TurnModel.__table__
 _checkpoints = ReplyCheckpointModel.__table__
@@ -70,14 +70,6 @@ _FINISH = (
     .returning(_turns.c.id, _NEXT_IN_LINE)
 )
 """Fenced: changes nothing when the lease has passed to somebody else or the turn has ended."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """Who works on a turn, and until when without a sign of life."""
-
-    holder: str
-    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

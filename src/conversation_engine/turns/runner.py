@@ -18,14 +18,14 @@ from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.pipeline import TurnPipeline
 from conversation_engine.turns.recovery import TurnRecovery
 from conversation_engine.turns.reply_log import ReplyLog
-from conversation_engine.turns.repo import Lease, TurnRepo
+from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.settings import TurnSettings
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.generate import GenerateStep
 from conversation_engine.turns.steps.record import RecordStep
 from conversation_engine.turns.topics import process_topic, turn_topic
-from conversation_engine.turns.types import TurnState
+from conversation_engine.turns.types import Lease, TurnState
 
 RECORDING_SECONDS = 1.0
 """How long recording may take once generation was stopped; what takes longer is recovered by its lease."""

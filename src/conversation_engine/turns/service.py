@@ -233,7 +233,7 @@ class TurnService:
     # ── inside ──
 
     async def _enter(self, new: NewTurn) -> Turn:
-        policy = new.on_busy or self._settings.on_busy
+        policy = new.on_busy or BusyPolicy(self._settings.on_busy)
         for _ in range(INTERRUPT_TRIES if policy is BusyPolicy.INTERRUPT else 0):
             try:
                 return await self._admitted(new, policy)

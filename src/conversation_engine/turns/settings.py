@@ -4,8 +4,6 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from conversation_engine.turns.types import BusyPolicy
-
 
 class TurnSettings(BaseModel):
     """Leases, checkpoints and stopping."""
@@ -19,8 +17,8 @@ class TurnSettings(BaseModel):
         ge=0,
         description="Shortest time between two checkpoints of running replies, all turns together.",
     )
-    on_busy: BusyPolicy = Field(
-        BusyPolicy.REJECT,
+    on_busy: Literal["reject", "queue", "interrupt"] = Field(
+        "reject",
         description="What happens to a turn whose conversation is still answering, unless the request says: "
         "`reject` (409), `queue`, or `interrupt` the running one.",
     )

@@ -59,6 +59,14 @@ class NewTurn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Who works on a turn, and until when without a sign of life."""
+
+    holder: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedMessage:
     """What a turn in line will say when it starts."""
 

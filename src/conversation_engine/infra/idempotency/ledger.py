@@ -4,15 +4,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import delete, insert, select
-
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
-from conversation_engine.infra.idempotency.models import IdempotencyKeyModel
+from conversation_engine.infra.idempotency.repo import IdempotencyRepo
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.once import IdempotencyKeyReusedError, Once
 
 T = TypeVar("T")
-_keys = IdempotencyKeyModel.__table__
 
 
 class IdempotencyLedger:
@@ -21,6 +18,7 @@ class IdempotencyLedger:
     def __init__(self, database: Database, *, clock: Clock, hours: float) -> None:
         self._database = database
         self._clock = clock
+        self._repo = IdempotencyRepo()
         self._lifetime = timedelta(hours=hours)
 
     async def write(
@@ -42,7 +40,7 @@ class IdempotencyLedger:
             return await self._database.write(effect)
 
         def work(tx: Tx) -> T:
-            self._note(tx, once, owner_id=owner_id, result_id=result_id)
+            self._repo.insert(tx, once, owner_id=owner_id, result_id=result_id, at=self._clock.now())
             return effect(tx)
 
         try:
@@ -55,33 +53,18 @@ class IdempotencyLedger:
 
     async def sweep(self) -> int:
         """Forget keys that are too old. Returns how many. One statement."""
-        old = delete(_keys).where(_keys.c.created_at < self._oldest())
-        return await self._database.write(lambda tx: tx.execute(old).rowcount)
-
-    def _note(self, tx: Tx, once: Once, *, owner_id: str, result_id: str) -> None:
-        tx.execute(
-            insert(_keys),
-            {
-                "owner_id": owner_id,
-                "key": once.key,
-                "fingerprint": once.fingerprint,
-                "result_id": result_id,
-                "created_at": self._clock.now(),
-            },
-        )
+        return await self._database.write(lambda tx: self._repo.delete_older(tx, than=self._oldest()))
 
     def _find(self, tx: Tx, once: Once, *, owner_id: str) -> str | None:
-        of_key = (_keys.c.owner_id == owner_id, _keys.c.key == once.key)
-        row = tx.execute(select(*_keys.c).where(*of_key)).first()
-        if row is None:
+        used = self._repo.find(tx, once, owner_id=owner_id)
+        if used is None:
             return None
-        if row.created_at < self._oldest():
-            tx.execute(delete(_keys).where(*of_key))
+        if used.created_at < self._oldest():
+            self._repo.delete(tx, once, owner_id=owner_id)
             return None
-        if row.fingerprint != once.fingerprint:
+        if used.fingerprint != once.fingerprint:
             raise IdempotencyKeyReusedError
-        result_id: str = row.result_id
-        return result_id
+        return used.result_id
 
     def _oldest(self) -> datetime:
         return self._clock.now() - self._lifetime

@@ -17,9 +17,9 @@ from conversation_engine.kernel.ids import MessageId, TurnId, parse_id
 from conversation_engine.kernel.text import checked_text
 from conversation_engine.turns.errors import TurnInProgressError, TurnNotFoundError
 from conversation_engine.turns.line import TurnLine
-from conversation_engine.turns.repo import Lease, TurnRepo
+from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import TurnRun
-from conversation_engine.turns.types import BusyPolicy, NewTurn, Turn, TurnState
+from conversation_engine.turns.types import BusyPolicy, Lease, NewTurn, Turn, TurnState
 
 STOP_LIMIT_CHARACTERS = 100
 
@@ -69,7 +69,9 @@ class AdmitStep:
         new = self._checked(new)
         message = self._message(new, turn_id)
         try:
-            return await self._once(new, turn_id, lambda tx: self._admit(tx, new, turn_id, message, lease, policy))
+            return await self._once(
+                new, turn_id, lambda tx: self._admit(tx, new, turn_id, message, lease=lease, policy=policy)
+            )
         except (ConstraintViolation, _LineAheadError) as error:
             if policy is BusyPolicy.QUEUE:
                 return await self._once(new, turn_id, lambda tx: self._queue(tx, new, turn_id, message))
@@ -111,7 +113,7 @@ class AdmitStep:
         return self._conversations.checked_message(message)
 
     def _admit(
-        self, tx: Tx, new: NewTurn, turn_id: TurnId, message: NewMessage | None, lease: Lease, policy: BusyPolicy
+        self, tx: Tx, new: NewTurn, turn_id: TurnId, message: NewMessage | None, *, lease: Lease, policy: BusyPolicy
     ) -> Admission:
         conversation = self._say(tx, new, message)
         turn = self._turn(new, turn_id, conversation, TurnState.RUNNING, answers=conversation.active_leaf_id)

@@ -20,9 +20,9 @@ from conversation_engine.domains.llm.types import Attempt, UsageSource
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.turns.line import TurnLine
-from conversation_engine.turns.repo import Lease, TurnRepo
+from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import TurnRun
-from conversation_engine.turns.types import Turn, TurnDetail, TurnError, TurnState
+from conversation_engine.turns.types import Lease, Turn, TurnDetail, TurnError, TurnState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
