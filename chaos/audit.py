@@ -56,13 +56,19 @@ class Audit:
     async def _replays(self, path: str, offsets: Iterable[int]) -> dict[int, str]:
         return {offset: await self._replay(path, offset) for offset in offsets}
 
-    async def _replay(self, path: str, offset: int) -> str:
-        seat, headers = self._door.pick(self._random), {"last-event-id": str(offset)}
+    async def _replay(self, path: str, wanted: int) -> str:
+        seat, headers, offset = self._door.pick(self._random), {"last-event-id": str(wanted)}, wanted
         async with (
             self._door.ask(seat, "GET", f"{path}/events", headers=headers) as answer,
             aclosing(events_of(answer)) as events,
         ):
-            return "".join([event.data["text"] async for event in events if event.name == "reply.delta"])
+            text = ""
+            async for event in events:
+                if event.name == "turn.restarted":  # all of it follows
+                    offset, text = 0, ""
+                elif event.name == "reply.delta":
+                    text += event.data["text"]
+            return text[wanted - offset :]
 
     async def _messages(self, conversation_id: str) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = []

@@ -49,10 +49,14 @@ class TurnWatch:
     async def follow(self, turn: Turn, *, after: int = 0) -> AsyncGenerator[TurnEvent, None]:
         """`TurnStarted`, the reply's text after offset `after`, what comes, `TurnEnded`.
 
-        `TurnRestarted` in between means that the reply begins anew, from offset 0.
+        `TurnRestarted` in between means that the reply begins anew, from offset 0; who resumes a turn that was
+        restarted is told so first.
         """
         yield TurnStarted(turn=turn, offset=after)
         attempt, seen = turn.attempt, after
+        if after and attempt > 1:  # the beginning may be one that another attempt said: an offset cannot tell
+            yield TurnRestarted(turn=turn)
+            seen = 0
         while True:
             for source in (self._live, self._stored):
                 async for event in source(turn, attempt, seen):
