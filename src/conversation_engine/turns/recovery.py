@@ -85,8 +85,13 @@ class TurnRecovery:
         text = self._repo.checkpointed_text(tx, turn.id, attempt=turn.attempt)
         return text, self._repo.stop_requests(tx, [turn.id]).get(turn.id)
 
-    def _restart(self, tx: Tx, turn: Turn, *, lease: Lease) -> TurnRun:
-        """Attempt two begins with an empty reply; watchers are told so."""
+    def _restart(self, tx: Tx, turn: Turn, *, lease: Lease) -> TurnRun | None:
+        """Attempt two begins with an empty reply; watchers are told so.
+
+        `None` when the claim has run out meanwhile, and somebody else has the turn or has ended it.
+        """
+        if not self._repo.hold(tx, [turn.id], holder=lease.holder):
+            return None
         again = replace(turn, attempt=turn.attempt + 1)
         conversation = self._conversations.owned(tx, turn.conversation_id, owner_id=turn.owner_id)
         run = self._line.run_of(tx, again, conversation)
