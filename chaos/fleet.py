@@ -36,8 +36,8 @@ class Seat:
     """When its processes ended, wall clock."""
     ups: list[tuple[float, float]] = field(default_factory=list)
     """From when to when a process answered, wall clock; the last one may still."""
-    errand_deaths: int = 0
-    """How many of them we asked for."""
+    asked: set[int] = field(default_factory=set)
+    """Ids of the processes that we told to end."""
     start_seconds: list[float] = field(default_factory=list)
     """From the start of a process until it was ready."""
 
@@ -67,7 +67,7 @@ class Seat:
         """Make its process end by a signal; it will be started again."""
         if self.process is not None and self.process.returncode is None:
             self.go_down()
-            self.errand_deaths += 1
+            self.asked.add(self.process.pid)
             self.send(number)
 
 

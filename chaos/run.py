@@ -84,7 +84,7 @@ async def _work(options: Options, scene: Scene, door: Door, *, logs: Path) -> Re
         states=Counter(turn.detail["state"] for turn in kept.turns.values()),
         harms=scene.done,
         refusals=door.refusals,
-        own_deaths=sum(len(seat.deaths) - seat.errand_deaths for seat in seats),
+        own_deaths=sum(len(seat.deaths) - len(seat.asked) for seat in seats),
         start_seconds=[seconds for seat in seats for seconds in seat.start_seconds],
         is_idempotent=is_idempotent,
         errors=exceptions_in(logs),
