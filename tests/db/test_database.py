@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.db.database import Database
+from conversation_engine.infra.db.errors import DatabaseUnavailableError
 from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.infra.db.sqlite import SqliteDatabase
 from conversation_engine.kernel.errors import InvalidInputError
@@ -187,3 +188,12 @@ class TestBackendOf:
     def test_a_url_is_shown_without_its_password(self, settings: Settings) -> None:
         database = open_database("postgresql://u:hush@h/d", settings)
         assert "hush" not in database.url
+
+
+class TestClosed:
+    async def test_it_opens_nothing_any_more(self, settings: Settings) -> None:
+        database = open_database(settings.resolved_database_url, settings)
+        await database.read(lambda tx: None)
+        await database.aclose()
+        with pytest.raises(DatabaseUnavailableError):
+            await database.read(lambda tx: None)

@@ -118,9 +118,10 @@ class TurnRunner:
             async with asyncio.timeout(self._settings.grace_seconds + RECORDING_SECONDS):
                 while unfinished := [*entering, *self._tasks.values()]:
                     await asyncio.wait(unfinished)
-        for task in (*self._chores, *self._lookers):
-            task.cancel()
-        await asyncio.gather(*self._chores, *self._lookers, return_exceptions=True)
+        left = [*self._chores, *self._lookers, *entering, *self._tasks.values()]
+        for task in left:
+            task.cancel()  # a turn that could not be recorded by now is recovered by its lease
+        await asyncio.gather(*left, return_exceptions=True)
         await self._reply_log.aclose()
 
     def lease(self) -> Lease:

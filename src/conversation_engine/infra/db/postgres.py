@@ -35,6 +35,7 @@ class PostgresDatabase:
             pool_use_lifo=True,
         )
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._is_closed = False
         self._transactions: set[asyncio.Task[Any]] = set()
 
     @property
@@ -55,11 +56,14 @@ class PostgresDatabase:
         return await self.write(locked)
 
     async def aclose(self) -> None:
+        self._is_closed = True  # somebody who still watches must not open a connection that nobody closes
         if self._transactions:
             await asyncio.wait(self._transactions)
         await self._engine.dispose()
 
     async def _transact(self, engine: AsyncEngine, work: Callable[[Tx], T]) -> T:
+        if self._is_closed:
+            raise DatabaseUnavailableError
         # Shielded, as on SQLite: a caller that is cancelled neither tears a transaction nor costs a connection.
         transaction = asyncio.create_task(_run(engine, work))
         self._transactions.add(transaction)

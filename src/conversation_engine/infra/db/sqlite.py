@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
 from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.db.errors import DatabaseUnavailableError
 
 T = TypeVar("T")
 
@@ -64,6 +65,7 @@ class SqliteDatabase:
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="sqlite-reader")
         self._thread = threading.local()
         self._connections: list[Connection] = []
+        self._is_closed = False
 
     @property
     def url(self) -> str:
@@ -79,6 +81,7 @@ class SqliteDatabase:
         return await self.write(work)  # BEGIN IMMEDIATE is the lock, and SQLite's DDL is transactional
 
     async def aclose(self) -> None:
+        self._is_closed = True
         for pool in (self._writer, self._readers):
             await asyncio.to_thread(pool.shutdown)
         for connection in self._connections:
@@ -88,6 +91,8 @@ class SqliteDatabase:
         self._engine.dispose()
 
     async def _run(self, pool: ThreadPoolExecutor, begin: str, work: Callable[[Tx], T]) -> T:
+        if self._is_closed:
+            raise DatabaseUnavailableError
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(pool, self._transact, begin, work)
 

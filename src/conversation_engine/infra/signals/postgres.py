@@ -34,13 +34,7 @@ def postgres_signals(database_url: str) -> RelayedSignals:
 
 
 async def _open_line(database_url: str, heard: Callable[[str, str], None]) -> Line:
-    import asyncpg
-
-    connection = await asyncpg.connect(
-        **_arguments(database_url),
-        # A NOTIFY is a transaction with a commit record; a hint that a crash of the server loses is no loss.
-        server_settings={"application_name": "conversation_engine signals", "synchronous_commit": "off"},
-    )
+    connection = await _connected(database_url)
     line = PostgresLine(connection, heard)
     try:
         await line.listen()
@@ -48,6 +42,25 @@ async def _open_line(database_url: str, heard: Callable[[str, str], None]) -> Li
         connection.terminate()
         raise
     return line
+
+
+async def _connected(database_url: str) -> Any:
+    """Not to be interrupted in the middle: asyncpg then leaves half a connection open that nobody knows of."""
+    import asyncpg
+
+    connecting = asyncio.ensure_future(
+        asyncpg.connect(
+            **_arguments(database_url),
+            # A NOTIFY is a transaction with a commit record; a hint that a crash of the server loses is no loss.
+            server_settings={"application_name": "conversation_engine signals", "synchronous_commit": "off"},
+        )
+    )
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            (await connecting).terminate()
+        raise
 
 
 def _arguments(database_url: str) -> dict[str, Any]:
