@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from conversation_engine.domains.conversations.service import ConversationService
+from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock
@@ -56,15 +57,20 @@ class TurnRecovery:
         turns = await self._database.write(
             lambda tx: self._repo.claim_expired(tx, now=now, lease=lease, but=running_here, count=CLAIM_COUNT)
         )
+        if turns:
+            crash_point("recovery.after_claim")
         runs = [await self._recover(turn, lease=lease) for turn in turns]
         return turns, [run for run in runs if run is not None]
 
     async def _recover(self, turn: Turn, *, lease: Lease) -> TurnRun | None:
         if self._mode == "retry" and turn.attempt < MOST_ATTEMPTS:
             try:
-                return await self._database.write(lambda tx: self._restart(tx, turn, lease=lease))
+                run = await self._database.write(lambda tx: self._restart(tx, turn, lease=lease))
             except EngineError as error:  # its model is no longer known, its conversation is gone, …
                 _log.warning("turn.not_restarted", turn_id=turn.id, error=error.code)
+            else:
+                crash_point("recovery.after_restart")
+                return run
         text, wanted = await self._database.read(lambda tx: self._kept(tx, turn))
         ending = Ending(
             turn=turn,

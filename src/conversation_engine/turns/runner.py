@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import ConstraintViolation, Database
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
@@ -155,14 +156,18 @@ class TurnRunner:
         with suppress(ConstraintViolation):
             run = await self._database.write(lambda tx: self._line.advance(tx, conversation_id, lease=lease))
             if run is not None:
-                self.run(run)
+                self._run_successor(run)
+
+    def _run_successor(self, run: TurnRun) -> None:
+        crash_point("line.after_commit")
+        self.run(run)
 
     async def _drive(self, run: TurnRun) -> None:
         successor = await self._pipeline(
             run, holder=self._holder, lease=lambda: None if self.is_stopping else self.lease()
         )
         if successor is not None:
-            self.run(successor)
+            self._run_successor(successor)
         await self._signals.publish(turn_topic(run.turn.id))
 
     async def _look_after_line(self, conversation_id: ConversationId) -> None:
