@@ -29,6 +29,7 @@ CrashPoint = Literal[
     "line.after_commit",
     "recovery.after_claim",
     "recovery.after_restart",
+    "recovery.after_record",
 ]
 """Every point there is. `tests/durability/test_crash_points.py` dies at each."""
 

@@ -83,6 +83,7 @@ class TurnRecovery:
             holder=lease.holder,
         )
         recorded = await self._record(ending, lease=lease)
+        crash_point("recovery.after_record")
         _log.warning("turn.recovered", turn_id=turn.id, conversation_id=turn.conversation_id, characters=len(text))
         return recorded.successor if recorded else None
 
