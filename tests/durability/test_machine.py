@@ -27,6 +27,7 @@ from conversation_engine.engine.settings import Settings
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.kernel.once import Once
 from conversation_engine.testing import FakeClock
+from conversation_engine.turns.errors import QueueFullError, TurnInProgressError
 from conversation_engine.turns.types import (
     BusyPolicy,
     NewTurn,
@@ -197,7 +198,7 @@ class Promises(RuleBasedStateMachine):
                 self.told[key] = await engine.turns.submit(new)
         except EngineError as refusal:
             note(f"refused: {refusal.code}")
-            assert refusal.code in ("turn_in_progress", "queue_full")
+            assert refusal.code in (TurnInProgressError.code, QueueFullError.code)
             return None
         return key
 
