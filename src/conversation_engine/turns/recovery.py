@@ -59,8 +59,16 @@ class TurnRecovery:
         )
         if turns:
             crash_point("recovery.after_claim")
-        runs = [await self._recover(turn, lease=lease) for turn in turns]
+        runs = [await self._recover_or_leave(turn, lease=lease) for turn in turns]
         return turns, [run for run in runs if run is not None]
+
+    async def _recover_or_leave(self, turn: Turn, *, lease: Lease) -> TurnRun | None:
+        """One that cannot be recovered must not keep the others, nor lose those that were restarted before it."""
+        try:
+            return await self._recover(turn, lease=lease)
+        except Exception as error:  # noqa: BLE001 - whatever it is: its lease runs out again, and we try again
+            _log.warning("turn.not_recovered", turn_id=turn.id, error=type(error).__name__)
+            return None
 
     async def _recover(self, turn: Turn, *, lease: Lease) -> TurnRun | None:
         if self._mode == "retry" and turn.attempt < MOST_ATTEMPTS:

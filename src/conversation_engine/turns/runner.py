@@ -205,7 +205,10 @@ class TurnRunner:
             await self._signals.publish(turn_topic(turn.id))
         lines = await self._database.read(lambda tx: self._repo.conversations_in_line(tx, count=LINES_AT_ONCE))
         for conversation_id in lines:
-            await self.advance(conversation_id)
+            try:
+                await self.advance(conversation_id)
+            except Exception as error:  # noqa: BLE001 - one line that is stuck must not keep the others
+                _log.warning("turn.line_stuck", conversation_id=conversation_id, error=type(error).__name__)
         await self._ledger.sweep()
 
     async def _extend(self) -> None:
