@@ -7,12 +7,14 @@ import sys
 import textwrap
 
 import pytest
+from sqlalchemy import text
 
 from conversation_engine.domains.conversations.types import MessageStatus
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.testing import Pause, Say, ScriptedModel
-from conversation_engine.turns.types import Turn, TurnState
+from conversation_engine.turns.recovery import MOST_ATTEMPTS
+from conversation_engine.turns.types import BusyPolicy, Turn, TurnState
 from tests.conftest import OpenEngine
 from tests.turns.conftest import OpenStale
 from tests.turns.scenes import (
@@ -138,6 +140,21 @@ class TestSweep:
         model.say("still here")
         model.finish()
         assert (await answered(other, turn)).turn.state is TurnState.COMPLETED
+
+    @pytest.mark.parametrize("mode", ["interrupt", "retry"])
+    async def test_one_that_cannot_be_recovered_does_not_keep_the_others(
+        self, open_stale: OpenStale, open_engine: OpenEngine, mode: str
+    ) -> None:
+        stuck = await open_stale(ToldModel(), lease_seconds=1)  # its lease runs out first, so it is claimed first
+        turn = await ask(stuck, (await begin(stuck)).id)
+        await ask(stuck, turn.conversation_id, on_busy=BusyPolicy.QUEUE)
+        again = f"UPDATE turns SET queued_message = '{{\"of_a_later_version\": 1}}', attempt = {MOST_ATTEMPTS}"
+        await stuck.database.write(lambda tx: tx.execute(text(again)))
+        stale = await open_stale(ScriptedModel(*[[Say("x"), Pause(60)]] * 2))
+        others = [await ask(stale, (await begin(stale)).id) for _ in range(2)]
+        engine = await open_engine(ScriptedModel(), recovery=mode)
+        for other in others:
+            assert await has_ended(engine, other.id) == ("interrupted" if mode == "interrupt" else "completed")
 
     async def test_a_turn_that_its_own_process_lost_is_recovered_while_others_run_there(
         self, open_engine: OpenEngine

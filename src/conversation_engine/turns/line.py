@@ -7,6 +7,7 @@ from conversation_engine.domains.conversations.service import ConversationServic
 from conversation_engine.domains.conversations.types import BEGINNING, Conversation, MessageRole, NewMessage
 from conversation_engine.domains.llm.errors import UnknownModelError
 from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import EngineError
@@ -52,9 +53,12 @@ class TurnLine:
         while (head := self._repo.next_queued(tx, conversation_id)) is not None:
             turn, said = head
             try:
-                return self._start(tx, turn, said, lease=lease)
+                run = self._start(tx, turn, said, lease=lease)
             except (ConversationNotActiveError, MessageNotFoundError, UnknownModelError) as error:
                 self._repo.end_queued(tx, self._failed(turn, error))
+            else:
+                crash_point("line.before_commit")
+                return run
         return None
 
     def run_of(self, tx: Tx, turn: Turn, conversation: Conversation) -> TurnRun:

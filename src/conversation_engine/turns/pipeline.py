@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from conversation_engine.domains.llm.errors import ModelError
+from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.errors import EngineError, InternalError
 from conversation_engine.turns.reply_log import ReplyLog
@@ -43,12 +44,14 @@ class TurnPipeline:
         except Exception:  # noqa: BLE001 - a defect of ours must end the turn, not leave it running
             _log.exception("turn.crashed", turn_id=run.turn.id)
             run.error = InternalError()
+        crash_point("generate.after_last_word")
         await self._reply_log.settle(run.live)
         recorded = await self._recorded(_ending(run, holder=holder), lease)
         if recorded is None:
             run.live.abandon()
             _log.warning("turn.lost", turn_id=run.turn.id)
             return None
+        crash_point("record.after_commit")
         run.live.end(TurnEnded(detail=recorded.detail, offset=run.live.length))
         _log_end(run, recorded.detail)
         return recorded.successor

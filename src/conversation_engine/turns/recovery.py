@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from conversation_engine.domains.conversations.service import ConversationService
+from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock
@@ -56,15 +57,28 @@ class TurnRecovery:
         turns = await self._database.write(
             lambda tx: self._repo.claim_expired(tx, now=now, lease=lease, but=running_here, count=CLAIM_COUNT)
         )
-        runs = [await self._recover(turn, lease=lease) for turn in turns]
+        if turns:
+            crash_point("recovery.after_claim")
+        runs = [await self._recover_or_leave(turn, lease=lease) for turn in turns]
         return turns, [run for run in runs if run is not None]
+
+    async def _recover_or_leave(self, turn: Turn, *, lease: Lease) -> TurnRun | None:
+        """One that cannot be recovered must not keep the others, nor lose those that were restarted before it."""
+        try:
+            return await self._recover(turn, lease=lease)
+        except Exception as error:  # noqa: BLE001 - whatever it is: its lease runs out again, and we try again
+            _log.warning("turn.not_recovered", turn_id=turn.id, error=type(error).__name__)
+            return None
 
     async def _recover(self, turn: Turn, *, lease: Lease) -> TurnRun | None:
         if self._mode == "retry" and turn.attempt < MOST_ATTEMPTS:
             try:
-                return await self._database.write(lambda tx: self._restart(tx, turn, lease=lease))
+                run = await self._database.write(lambda tx: self._restart(tx, turn, lease=lease))
             except EngineError as error:  # its model is no longer known, its conversation is gone, …
                 _log.warning("turn.not_restarted", turn_id=turn.id, error=error.code)
+            else:
+                crash_point("recovery.after_restart")
+                return run
         text, wanted = await self._database.read(lambda tx: self._kept(tx, turn))
         ending = Ending(
             turn=turn,
@@ -77,6 +91,7 @@ class TurnRecovery:
             holder=lease.holder,
         )
         recorded = await self._record(ending, lease=lease)
+        crash_point("recovery.after_record")
         _log.warning("turn.recovered", turn_id=turn.id, conversation_id=turn.conversation_id, characters=len(text))
         return recorded.successor if recorded else None
 

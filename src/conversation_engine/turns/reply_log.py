@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Set
 
+from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.ids import TurnId
@@ -108,6 +109,7 @@ class ReplyLog:
             self._waiting = waiting | self._waiting
             self._work.set()
             return RETRY_SECONDS
+        crash_point("reply_log.after_commit")
         self._is_in_doubt = False
         for turn_id, reply in growing.items():
             if turn_id in held:
@@ -123,6 +125,7 @@ class ReplyLog:
         pieces = [self._piece(tx, growing[turn_id], ends[turn_id]) for turn_id in held]
         if kept := [piece for piece in pieces if piece.text]:
             self._repo.insert_checkpoints(tx, kept)
+        crash_point("reply_log.before_commit")
         return held
 
     def _piece(self, tx: Tx, reply: LiveReply, end: int) -> Checkpoint:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import ConstraintViolation, Database
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
@@ -156,14 +157,18 @@ class TurnRunner:
         with suppress(ConstraintViolation):
             run = await self._database.write(lambda tx: self._line.advance(tx, conversation_id, lease=lease))
             if run is not None:
-                self.run(run)
+                self._run_successor(run)
+
+    def _run_successor(self, run: TurnRun) -> None:
+        crash_point("line.after_commit")
+        self.run(run)
 
     async def _drive(self, run: TurnRun) -> None:
         successor = await self._pipeline(
             run, holder=self._holder, lease=lambda: None if self.is_stopping else self.lease()
         )
         if successor is not None:
-            self.run(successor)
+            self._run_successor(successor)
         await self._signals.publish(turn_topic(run.turn.id))
 
     async def _look_after_line(self, conversation_id: ConversationId) -> None:
@@ -201,7 +206,10 @@ class TurnRunner:
             await self._signals.publish(turn_topic(turn.id))
         lines = await self._database.read(lambda tx: self._repo.conversations_in_line(tx, count=LINES_AT_ONCE))
         for conversation_id in lines:
-            await self.advance(conversation_id)
+            try:
+                await self.advance(conversation_id)
+            except Exception as error:  # noqa: BLE001 - one line that is stuck must not keep the others
+                _log.warning("turn.line_stuck", conversation_id=conversation_id, error=type(error).__name__)
         await self._ledger.sweep()
 
     async def _extend(self) -> None:

@@ -10,6 +10,7 @@ from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Sampling
+from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.signals.ports import Signals
@@ -247,6 +248,7 @@ class TurnService:
             self._runner.run(admission.run)
         elif admission.turn.state is TurnState.QUEUED:
             self._runner.look_after_line(admission.turn.conversation_id)
+        crash_point("submit.before_acknowledgement")
         return admission.turn
 
     async def _interrupt(self, turn_id: TurnId | None) -> None:

@@ -8,6 +8,7 @@ from conversation_engine.domains.conversations.service import ConversationServic
 from conversation_engine.domains.conversations.types import Conversation, MessageRole, NewMessage
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Sampling
+from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
@@ -79,9 +80,16 @@ class AdmitStep:
             raise TurnInProgressError(running.id if running else None) from error
 
     async def _once(self, new: NewTurn, turn_id: TurnId, effect: Callable[[Tx], Admission]) -> Admission:
-        return await self._ledger.write(
-            new.once, effect, owner_id=new.owner_id, result_id=turn_id, replay=self._repeated
+        def work(tx: Tx) -> Admission:
+            admission = effect(tx)
+            crash_point("admit.before_commit")
+            return admission
+
+        admission = await self._ledger.write(
+            new.once, work, owner_id=new.owner_id, result_id=turn_id, replay=self._repeated
         )
+        crash_point("admit.after_commit")
+        return admission
 
     def _repeated(self, tx: Tx, turn_id: str) -> Admission:
         turn = self._repo.find(tx, TurnId(turn_id))

@@ -17,6 +17,7 @@ from conversation_engine.domains.conversations.types import (
 )
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Attempt, UsageSource
+from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.turns.line import TurnLine
@@ -103,6 +104,7 @@ class RecordStep:
         successor = None
         if finished.has_successor and lease is not None:
             successor = self._line.advance(tx, turn.conversation_id, lease=lease)
+        crash_point("record.before_commit")
         return Recorded(
             detail=TurnDetail(turn=turn, reply=reply, attempts=ending.attempts),
             successor=successor,

@@ -1,0 +1,121 @@
+"""Processes that are to die at a crash point: they write down what their user was told, at once.
+
+`python -m tests.durability.doomed` reads orders, one JSON object a line: the file to write to, the crash point, and the
+arguments of `main`. For each it forks, waits for the child to die and prints its status. The task `ask` holds a
+conversation of two turns, the second in line behind the first; `sweep` only recovers what others left.
+"""
+
+import asyncio
+import importlib
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import SecretStr
+
+from conversation_engine.domains.conversations.types import NewConversation
+from conversation_engine.engine.engine import ConversationEngine
+from conversation_engine.engine.settings import Settings
+from conversation_engine.infra import crash_points
+from conversation_engine.kernel.ids import ConversationId, UserId
+from conversation_engine.kernel.once import Once
+from conversation_engine.testing import Pause, Say, ScriptedModel
+from conversation_engine.turns.types import (
+    BusyPolicy,
+    NewTurn,
+    ReplyDelta,
+    Turn,
+    TurnEnded,
+    TurnRestarted,
+)
+
+ADA = UserId("ada")
+LEASE_SECONDS = 0.5
+SWEEP_SECONDS = 0.1
+QUESTIONS = ("first question", "second question")
+WORDS = 8
+
+
+def settings(url: str, mode: str) -> Settings:
+    """Leases so short that a test can wait for their end."""
+    changes: dict[str, Any] = {"recovery": mode, "lease_seconds": LEASE_SECONDS, "sweep_seconds": SWEEP_SECONDS}
+    return Settings(database_url=SecretStr(url), model="scripted/test", **changes)
+
+
+def model(name: str) -> ScriptedModel:
+    """No two of its replies are the same, whichever process it is in."""
+    script = [[line for n in range(WORDS) for line in (Say(f"{name}/{call}/{n} "), Pause(0.01))] for call in range(9)]
+    return ScriptedModel(*script)
+
+
+def request(conversation_id: ConversationId, question: str) -> NewTurn:
+    """What Ada sends, and sends again when no answer comes."""
+    return NewTurn(
+        conversation_id=conversation_id,
+        owner_id=ADA,
+        content=question,
+        on_busy=BusyPolicy.QUEUE,
+        once=Once.of(question, conversation_id),
+    )
+
+
+def tell(kind: str, **facts: Any) -> None:
+    print(json.dumps({"kind": kind} | facts), flush=True)
+
+
+async def ask(engine: ConversationEngine) -> None:
+    conversation = await engine.conversations.create(NewConversation(owner_id=ADA))
+    tell("begun", conversation=conversation.id)
+    async with asyncio.TaskGroup() as group:
+        for question in QUESTIONS:
+            turn = await engine.turns.submit(request(conversation.id, question))
+            tell("acknowledged", question=question, turn=turn.id)
+            group.create_task(watch(engine, turn, question))
+
+
+async def watch(engine: ConversationEngine, turn: Turn, question: str) -> None:
+    async for event in engine.turns.follow(turn):
+        match event:
+            case ReplyDelta(text=text):
+                tell("shown", question=question, text=text)
+            case TurnRestarted():
+                tell("restarted", question=question)
+            case TurnEnded(detail=detail):
+                content = detail.reply.content if detail.reply else ""
+                error = asdict(detail.turn.error) if detail.turn.error else None
+                tell("ended", question=question, state=detail.turn.state.value, text=content, error=error)
+
+
+async def main(task: str, url: str, mode: str, name: str) -> None:
+    async with ConversationEngine(settings(url, mode), providers={"scripted": model(name)}) as engine:
+        if task == "ask":
+            await ask(engine)
+        else:
+            await asyncio.sleep(30)
+
+
+def die(*, told: str, at: str, arguments: list[str]) -> NoReturn:
+    """Do it, in a process that was just forked, and leave with 1 when nothing killed us."""
+    try:
+        sys.stdout = Path(told).open("w")  # noqa: SIM115 - it is never closed: that is the point
+        os.environ[crash_points.CRASH_VARIABLE] = at
+        importlib.reload(crash_points)  # it reads the environment when it is loaded
+        asyncio.run(asyncio.wait_for(main(*arguments), 20))
+    finally:
+        os._exit(1)
+
+
+def serve() -> None:
+    """Until there are no more orders."""
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            die(**json.loads(line))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
