@@ -36,6 +36,17 @@ class Fleet:
         pid = self.process.pid
         return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
+    def answers(self, path: str) -> Callable[[], bool]:
+        """Whether a new connection is answered; one that the dying process had just accepted is not."""
+
+        def ask() -> bool:
+            try:
+                return self.client.get(path, headers={"Connection": "close"}).status_code == 200
+            except httpx2.TransportError:
+                return False
+
+        return ask
+
     def replaced(self, worker: int) -> Callable[[], bool]:
         """Whether another process works in place of this one."""
         return lambda: worker not in self.workers() and len(self.workers()) == 2
@@ -126,7 +137,7 @@ class TestWorkers:
                 assert all(stream.text.startswith("word0 ") for stream in streams)
                 for worker in fleet.workers():
                     os.kill(worker, signal.SIGKILL)
-                    assert fleet.client.get(turn, headers={"Connection": "close"}).status_code == 200
+                    wait_until(fleet.answers(turn))
                     wait_until(fleet.replaced(worker))
             with fleet.client.stream("GET", f"{turn}/events") as response:
                 again = Stream(lines=response.iter_lines()).read()
