@@ -109,7 +109,8 @@ class _Supervisor:
         )
 
     def _stop(self, processes: "list[subprocess.Popen[bytes]]") -> None:
-        """Let replies end, then make every process end."""
+        """Let replies end, then make every process end. Nobody may wait at a port that no worker answers any more."""
+        self._listener.close()
         for process in processes:
             process.terminate()
         give_up_at = time.monotonic() + self._grace_seconds + STOP_MARGIN_SECONDS
