@@ -22,7 +22,7 @@ class LlmSettings(BaseModel):
     local_model_threads: int = Field(
         0,
         ge=0,
-        description="CPU threads of the local model; 0: one fewer than the machine has, shared by the workers. A thread "
+        description="CPU threads of the local model; 0: one fewer than the machine has, shared by the workers. One "
         "too many on a busy machine is slower by far: they wait for each other by spinning.",
     )
     model_context_tokens: int = Field(
