@@ -124,7 +124,8 @@ def begun(fleet: Fleet, stack: ExitStack) -> tuple[str, list[Stream]]:
 @pytest.fixture
 def fleet_convo(tmp_path: Path, slow_model: SlowModel, empty_database_url: str) -> Convo:
     """An empty folder, an empty database, and turns of dead processes that are noticed soon."""
-    soon = {"CE_LEASE_SECONDS": "1", "CE_SWEEP_SECONDS": "0.3", "CE_GRACE_SECONDS": "0.3"}
+    # A worker that a busy machine lets starve for longer than the lease loses its turn to the other one.
+    soon = {"CE_LEASE_SECONDS": "4", "CE_SWEEP_SECONDS": "0.3", "CE_GRACE_SECONDS": "0.3"}
     settings = {**slow_model.settings, **soon, "CE_DATABASE_URL": empty_database_url}
     return Convo(data_dir=tmp_path / "data", settings=settings)
 
