@@ -1,18 +1,9 @@
-"""One process of `convo serve`: the only one, or one of several that share a port.
-
-    python -m conversation_engine.entrypoints.cli.worker LISTENER LIFELINE
-
-Both are inherited file descriptors. The lifeline is the reading end of a pipe that only the supervisor holds open: it
-ends with the supervisor, however that died, and then the worker stops as if it had been asked to.
-"""
+"""One process that serves: the only one of `convo serve`, or one of several that share a port."""
 
 import contextlib
-import os
 import signal
 import socket
 import sys
-import threading
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -46,23 +37,3 @@ def serve_until_stopped(settings: "Settings", listener: socket.socket) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
     return 0 if server.started else STARTUP_FAILURE
-
-
-def work(listener_fd: int, lifeline_fd: int) -> None:
-    """Be a worker of a supervisor, to the end of the process."""
-    from conversation_engine.entrypoints.cli.configuration import load_settings
-
-    threading.Thread(target=_stop_when_orphaned, args=(lifeline_fd,), daemon=True).start()
-    with socket.socket(fileno=listener_fd) as listener:
-        sys.exit(serve_until_stopped(load_settings(), listener))
-
-
-def _stop_when_orphaned(lifeline_fd: int) -> None:
-    os.read(lifeline_fd, 1)  # nothing is ever written: it returns when the other end is gone
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    from conversation_engine.entrypoints.cli.main import run
-
-    run(partial(work, int(sys.argv[1]), int(sys.argv[2])))

@@ -18,6 +18,7 @@ from conversation_engine.infra.observability import logs
 if TYPE_CHECKING:
     from conversation_engine.engine.settings import Settings
 
+PROCESS: Final = "conversation_engine.entrypoints.cli.worker_process"
 LOOK_SECONDS: Final = 0.05
 STOP_MARGIN_SECONDS: Final = 2.5
 """What a worker may take beyond CE_GRACE_SECONDS to end by itself."""
@@ -101,7 +102,7 @@ class _Supervisor:
     def _start(self) -> "subprocess.Popen[bytes]":
         descriptors = (self._listener.fileno(), self._lifeline)
         return subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-P", "-m", "conversation_engine.entrypoints.cli.worker", *map(str, descriptors)],
+            [sys.executable, "-P", "-m", PROCESS, *map(str, descriptors)],
             pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             # Out of the terminal's group: a worker that heard Ctrl-C itself and our SIGTERM would stop half-way.
