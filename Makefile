@@ -4,6 +4,7 @@
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
+WORKERS ?=
 ARGS ?=
 
 UV_VERSION := 0.13.9
@@ -26,9 +27,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:
 	@awk '/^# /{c=substr($$0,3)} /^[a-z-]+:/{split($$1,v,":"); if (c) printf "  make %-13s %s\n", v[1], c} !/^# /{c=""}' Makefile
 
-# Serve the HTTP API and the web page: make run HOST=0.0.0.0 PORT=9000.
+# Serve the HTTP API and the web page: make run HOST=0.0.0.0 PORT=9000 WORKERS=2.
 run: $(STAMP)
-	@exec $(BIN)/convo serve --host $(HOST) --port $(PORT) $(ARGS)
+	@exec $(BIN)/convo serve --host $(HOST) --port $(PORT) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 # Talk to the model in the terminal, or through a pipe: echo "Hello" | make chat.
 chat: $(STAMP)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import cpu_per_chunk, persistence, profile_turn, startup, streaming
+from benchmarks import cpu_per_chunk, persistence, profile_turn, resume, signals, startup, streaming, watchers
 from benchmarks.table import Bar, print_bars
 
 MEASURES: dict[str, Callable[[bool], list[Bar]]] = {
@@ -12,6 +12,9 @@ MEASURES: dict[str, Callable[[bool], list[Bar]]] = {
     "streaming": streaming.measure,
     "cpu_per_chunk": cpu_per_chunk.measure,
     "startup": startup.measure,
+    "resume": resume.measure,
+    "watchers": watchers.measure,
+    "signals": signals.measure,
 }
 TOOLS: dict[str, Callable[[bool], list[Bar]]] = {"profile_turn": profile_turn.measure}
 """Run only when named: they guide, they do not judge."""

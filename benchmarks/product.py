@@ -1,7 +1,7 @@
 """The product as the benchmarks start it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,9 +35,9 @@ def upstream_server(*, delay_ms: float = 0) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def product_server(data_dir: Path, *, upstream_port: int) -> Iterator[Server]:
-    """One worker of the product over SQLite, with everything stored."""
-    environment = product_environment(data_dir, upstream_port=upstream_port)
+def product_server(data_dir: Path, *, upstream_port: int, more: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """One worker of the product, with everything stored; over SQLite unless `more` settings say otherwise."""
+    environment = product_environment(data_dir, upstream_port=upstream_port) | dict(more or {})
     with asgi_server(APP, path="/readyz", environment=environment, factory=True) as server:
         yield server
 

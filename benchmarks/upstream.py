@@ -23,9 +23,9 @@ def _delta(delta: dict[str, str], finish_reason: str | None = None) -> bytes:
 
 
 _USAGE = {"prompt_tokens": 500, "completion_tokens": CHUNKS, "total_tokens": 500 + CHUNKS}
-_HEAD = _delta({"role": "assistant", "content": ""})
-_WORDS = [_delta({"content": f"word{i} "}) for i in range(CHUNKS)]
-_TAIL = _delta({}, "stop") + _event([], usage=_USAGE) + b"data: [DONE]\n\n"
+HEAD = _delta({"role": "assistant", "content": ""})
+WORDS = [_delta({"content": f"word{i} "}) for i in range(CHUNKS)]
+TAIL = _delta({}, "stop") + _event([], usage=_USAGE) + b"data: [DONE]\n\n"
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -37,10 +37,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     headers = [(b"content-type", b"text/event-stream")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     if scope["method"] == "POST":
-        await send({"type": "http.response.body", "body": _HEAD, "more_body": True})
-        for word in _WORDS:
+        await send({"type": "http.response.body", "body": HEAD, "more_body": True})
+        for word in WORDS:
             if _DELAY_SECONDS:
                 await asyncio.sleep(_DELAY_SECONDS)
             await send({"type": "http.response.body", "body": word, "more_body": True})
-        await send({"type": "http.response.body", "body": _TAIL, "more_body": True})
+        await send({"type": "http.response.body", "body": TAIL, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

@@ -25,6 +25,9 @@ class TestBenchmarks:
             ("streaming", "streaming: turns a second"),
             ("cpu_per_chunk", "whole server"),
             ("startup", "server answers /readyz"),
+            ("resume", "statements of a resumption"),
+            ("watchers", "kB a watcher"),
+            pytest.param("signals", "NOTIFY", marks=[pytest.mark.postgres, pytest.mark.valkey]),
             ("profile_turn", "function calls"),
         ],
     )

@@ -13,6 +13,7 @@ from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.ids import ConversationId, MessageId
 from conversation_engine.testing import Say, ScriptedModel
+from conversation_engine.turns.types import TurnEnded
 from tests.conftest import OpenEngine
 from tests.turns.scenes import ADA, answered, ask, begin
 
@@ -108,10 +109,20 @@ class TestStatements:
         assert seen.pop("SELECT messages") <= 3
         assert seen == {name: n for name, n in STATEMENTS_OF_A_TURN.items() if name != "SELECT messages"}
 
-    async def test_of_looking_at_a_turn_are_four(self, engine: ConversationEngine) -> None:
+    async def test_of_looking_at_a_turn_are_three(self, engine: ConversationEngine) -> None:
         conversation = await begin(engine)
         turn = await ask(engine, conversation.id)
         await answered(engine, turn)
         with counted() as seen:
             await engine.turns.get(conversation.id, turn.id, owner_id=ADA)
-        assert sum(seen.values()) == 4
+        assert sum(seen.values()) == 3
+
+    async def test_of_resuming_a_finished_turn_are_three(self, engine: ConversationEngine) -> None:
+        conversation = await begin(engine)
+        turn = await ask(engine, conversation.id)
+        await answered(engine, turn)
+        with counted() as seen:
+            found = await engine.turns.find(conversation.id, turn.id, owner_id=ADA)
+            events = [event async for event in engine.turns.follow(found, after=1)]
+        assert isinstance(events[-1], TurnEnded)
+        assert seen == {"SELECT turns": 1, "SELECT messages": 1, "SELECT llm_requests": 1}

@@ -29,7 +29,7 @@ def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> Mode
     local = LocalProvider(
         ServiceClient(settings, keeps_connections=False),
         slots=settings.local_model_slots,
-        threads=settings.local_model_threads or max(1, (os.cpu_count() or 2) - 1),
+        threads=settings.local_model_threads or max(1, ((os.cpu_count() or 2) - 1) // settings.workers),
     )
     openai = OpenAIChatProvider(
         ServiceClient(settings),

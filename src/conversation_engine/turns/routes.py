@@ -160,9 +160,9 @@ async def follow_turn(
     last_event_id: Annotated[int | None, Header(ge=0)] = None,
 ) -> Response:
     """The turn's stream from an offset on: at any time, any number of times."""
-    detail = await turns.get(conversation_id, turn_id, owner_id=caller.user_id)
+    turn = await turns.find(conversation_id, turn_id, owner_id=caller.user_id)
     offset = after if after is not None else last_event_id or 0
-    return EventStreamResponse(_frames(turns, detail.turn, after=offset))
+    return EventStreamResponse(_frames(turns, turn, after=offset))
 
 
 @router.post("/turns/{turn_id}/cancel")

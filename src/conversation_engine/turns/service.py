@@ -81,7 +81,7 @@ class TurnService:
             database,
             runner=self._runner,
             signals=signals,
-            detail_of=lambda tx, turn: self._detail(tx, turn.conversation_id, turn.id, turn.owner_id),
+            detail_of=self._ended,
             heartbeat_seconds=settings.heartbeat_seconds,
         )
         self._signals = signals
@@ -148,8 +148,12 @@ class TurnService:
         return await self._database.write(work)
 
     async def get(self, conversation_id: ConversationId, turn_id: TurnId, *, owner_id: UserId) -> TurnDetail:
-        """A turn with its reply and its model calls. Raises TurnNotFoundError. Four statements."""
+        """A turn with its reply and its model calls. Raises TurnNotFoundError. Three statements."""
         return await self._database.read(lambda tx: self._detail(tx, conversation_id, turn_id, owner_id))
+
+    async def find(self, conversation_id: ConversationId, turn_id: TurnId, *, owner_id: UserId) -> Turn:
+        """A turn without its reply, to `follow`. Raises TurnNotFoundError. One statement."""
+        return await self._database.read(lambda tx: self._owned(tx, conversation_id, turn_id, owner_id))
 
     async def manifest(
         self, conversation_id: ConversationId, turn_id: TurnId, *, owner_id: UserId
@@ -266,16 +270,24 @@ class TurnService:
                 await self._signals.publish(process_topic(holder))
 
     def _owned(self, tx: Tx, conversation_id: ConversationId, turn_id: TurnId, owner_id: UserId) -> Turn:
-        self._conversations.owned(tx, conversation_id, owner_id=owner_id)
         turn = self._repo.find(tx, TurnId(parse_id(turn_id)))
-        if turn is None or turn.conversation_id != conversation_id:
+        if turn is None or turn.conversation_id != conversation_id or turn.owner_id != owner_id:
+            self._conversations.owned(tx, conversation_id, owner_id=owner_id)
             raise TurnNotFoundError(turn_id)
         return turn
 
     def _detail(self, tx: Tx, conversation_id: ConversationId, turn_id: TurnId, owner_id: UserId) -> TurnDetail:
-        turn = self._owned(tx, conversation_id, turn_id, owner_id)
+        return self._with_reply(tx, self._owned(tx, conversation_id, turn_id, owner_id))
+
+    def _ended(self, tx: Tx, turn: Turn) -> TurnDetail:
+        """Of a turn as it has ended, or of one that must have been deleted: that raises."""
+        if is_final(turn.state):
+            return self._with_reply(tx, turn)
+        return self._detail(tx, turn.conversation_id, turn.id, turn.owner_id)
+
+    def _with_reply(self, tx: Tx, turn: Turn) -> TurnDetail:
         return TurnDetail(
             turn=turn,
-            reply=self._conversations.find_message(tx, conversation_id, turn.reply_message_id),
-            attempts=tuple(self._llm.attempts_of(tx, turn_id)),
+            reply=self._conversations.find_message(tx, turn.conversation_id, turn.reply_message_id),
+            attempts=tuple(self._llm.attempts_of(tx, turn.id)),
         )

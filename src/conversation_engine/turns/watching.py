@@ -101,14 +101,14 @@ class TurnWatch:
         return run is not None and run.turn.attempt == attempt and not run.live.is_abandoned
 
     def _news(self, tx: Tx, *, turn: Turn, attempt: int, after: int) -> list[TurnEvent]:
-        """What is new in the store. Two statements while the turn runs."""
-        now = self._repo.find(tx, turn.id)
+        """What is new in the store. Two statements while the turn runs, two for one that is known to have ended."""
+        now = turn if is_final(turn.state) else self._repo.find(tx, turn.id)
         if now is not None and now.attempt != attempt:
             return [TurnRestarted(turn=now)]
         if now is not None and not is_final(now.state):
             text = self._repo.checkpointed_after(tx, turn.id, attempt=attempt, offset=after)
             return [ReplyDelta(offset=after + len(text), text=text)] if text else []
-        detail = self._detail_of(tx, turn)
+        detail = self._detail_of(tx, now or turn)
         content = str(detail.reply.content) if detail.reply else ""
         ended = TurnEnded(detail=detail, offset=len(content))
         return [ReplyDelta(offset=len(content), text=content[after:]), ended] if content[after:] else [ended]

@@ -22,8 +22,8 @@ class LlmSettings(BaseModel):
     local_model_threads: int = Field(
         0,
         ge=0,
-        description="CPU threads of the local model; 0: one fewer than the machine has. On a busy machine a thread "
-        "too many is slower by far: they wait for each other by spinning.",
+        description="CPU threads of the local model; 0: one fewer than the machine has, shared by the workers. One "
+        "too many on a busy machine is slower by far: they wait for each other by spinning.",
     )
     model_context_tokens: int = Field(
         128_000, ge=256, description="Context length assumed for a hosted model, prompt and reply together."

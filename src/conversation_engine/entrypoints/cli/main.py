@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -41,13 +42,15 @@ def _convo(
     """Conversations with language models: durable, streamed, counted, resumable."""
 
 
-def run() -> None:
-    """Run `convo`. A failure is a red sentence on stderr and the exit code of its kind; never a traceback.
+def run(command: Callable[[], object] = app) -> None:
+    """Run `convo`, or one of its processes.
+
+    A failure is a red sentence on stderr and the exit code of its kind; never a traceback.
 
     `CE_LOG_LEVEL=DEBUG` brings the traceback of what nobody expected.
     """
     try:
-        app()
+        command()
     except EngineError as error:
         _leave(error.detail, error.kind)
     except Exception as error:

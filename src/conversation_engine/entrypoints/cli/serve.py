@@ -1,10 +1,8 @@
 """`convo serve`: the HTTP API."""
 
-import contextlib
 import os
 import shlex
 import shutil
-import signal
 import socket
 import sys
 from typing import TYPE_CHECKING, Annotated, Final
@@ -18,11 +16,8 @@ from conversation_engine.entrypoints.cli.errors import CannotListenError
 if TYPE_CHECKING:
     from conversation_engine.engine.settings import Settings
 
-APPLICATION: Final = "conversation_engine.entrypoints.http.app:create_app"
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, never listened on by itself
-_STARTUP_FAILURE: Final = 3
-"""What uvicorn ends with when the application did not start."""
 
 
 def serve(
@@ -30,16 +25,20 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port to listen on (CE_PORT, 8000); 0: any free one.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that share the port (CE_WORKERS, 1). See docs/operations.md.")
+    ] = None,
 ) -> None:
     """Serve the HTTP API until Ctrl-C. Beyond loopback CE_SECRET must be set."""
     set_in_environment("CE_HOST", host)
     set_in_environment("CE_PORT", port)
+    set_in_environment("CE_WORKERS", workers)
     settings = load_settings()
     if settings.host not in LOOPBACK_HOSTS and not settings.secret:
         raise SecretRequiredError(settings.host)
     with _listening(settings.host, settings.port) as listener:
         _print_directions(settings, port=listener.getsockname()[1])
-        _serve_until_stopped(settings, listener)
+        _serve(settings, listener)
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -53,29 +52,17 @@ def _listening(host: str, port: int) -> socket.socket:
         raise CannotListenError(host, port, str(reason).lower()) from error
 
 
-def _serve_until_stopped(settings: "Settings", listener: socket.socket) -> None:
-    import uvicorn
+def _serve(settings: "Settings", listener: socket.socket) -> None:
+    if settings.workers > 1:
+        from conversation_engine.entrypoints.cli.workers import keep_workers
 
-    from conversation_engine.infra.observability import logs
+        status = keep_workers(settings, listener)
+    else:
+        from conversation_engine.entrypoints.cli.worker import serve_until_stopped
 
-    logs.configure(settings.log_level)  # a server tells what it does, unlike a command
-
-    config = uvicorn.Config(
-        APPLICATION,
-        factory=True,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_level="warning",
-        timeout_graceful_shutdown=int(settings.grace_seconds) + 1,
-    )
-    server = uvicorn.Server(config)
-    # uvicorn raises the signal again once everything has ended: an asked-for end is a success.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
-    if not server.started:
-        raise typer.Exit(_STARTUP_FAILURE)
+        status = serve_until_stopped(settings, listener)
+    if status:
+        raise typer.Exit(status)
 
 
 def _print_directions(settings: "Settings", *, port: int) -> None:
@@ -89,7 +76,8 @@ def _print_directions(settings: "Settings", *, port: int) -> None:
         ("API pages", f"{base_url}/docs"),
         ("Sign in", f"{token}  (prints a bearer token; run it in this folder)"),
         ("Data", _data_place(settings)),
-        ("Model", f"{settings.model}{' (on this machine, no key needed)' if settings.model == 'local' else ''}"),
+        ("Model", _model(settings)),
+        *([("Workers", f"{settings.workers} processes on one port")] if settings.workers > 1 else []),
     ):
         console.print(f"  [dim]{name:<10}[/dim]", end="")
         console.print(value, markup=False, soft_wrap=True)
@@ -108,6 +96,13 @@ def _data_place(settings: "Settings") -> str:
     from conversation_engine.infra.db.opening import open_database
 
     return open_database(settings.resolved_database_url, settings).url
+
+
+def _model(settings: "Settings") -> str:
+    if settings.model != "local":
+        return settings.model
+    own = ", one for each worker" if settings.workers > 1 else ""
+    return f"local (on this machine, no key needed{own})"
 
 
 def _token_command(settings: "Settings") -> str:
