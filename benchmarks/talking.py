@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from conversation_engine.domains.conversations.types import MessageRole, NewConversation, NewMessage
+from conversation_engine.domains.conversations.types import BusyPolicy, MessageRole, NewConversation, NewMessage
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import (
     Attempt,
@@ -27,7 +27,7 @@ from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.steps.admit import AdmitStep
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.record import Ending, RecordStep
-from conversation_engine.turns.types import BusyPolicy, Lease, NewTurn, TurnState
+from conversation_engine.turns.types import Lease, NewTurn, TurnState
 
 OWNER = UserId("bench")
 USAGE = TokenUsage(input_tokens=500, cached_tokens=0, output_tokens=210)

@@ -16,21 +16,14 @@ from typing import Any, NoReturn
 
 from pydantic import SecretStr
 
-from conversation_engine.domains.conversations.types import NewConversation
+from conversation_engine.domains.conversations.types import BusyPolicy, NewConversation
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra import crash_points
 from conversation_engine.kernel.ids import ConversationId, UserId
 from conversation_engine.kernel.once import Once
 from conversation_engine.testing import Pause, Say, ScriptedModel
-from conversation_engine.turns.types import (
-    BusyPolicy,
-    NewTurn,
-    ReplyDelta,
-    Turn,
-    TurnEnded,
-    TurnRestarted,
-)
+from conversation_engine.turns.types import NewTurn, ReplyDelta, Turn, TurnEnded, TurnRestarted
 
 ADA = UserId("ada")
 LEASE_SECONDS = 0.5

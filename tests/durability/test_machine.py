@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 from pydantic import SecretStr
 
-from conversation_engine.domains.conversations.types import Conversation
+from conversation_engine.domains.conversations.types import BusyPolicy, Conversation
 from conversation_engine.domains.llm.types import ModelEvent, ModelRequest, ReplyFinished, TextDelta
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
@@ -28,16 +28,7 @@ from conversation_engine.kernel.errors import EngineError
 from conversation_engine.kernel.once import Once
 from conversation_engine.testing import FakeClock
 from conversation_engine.turns.errors import QueueFullError, TurnInProgressError
-from conversation_engine.turns.types import (
-    BusyPolicy,
-    NewTurn,
-    ReplyDelta,
-    Turn,
-    TurnDetail,
-    TurnEnded,
-    TurnRestarted,
-    TurnState,
-)
+from conversation_engine.turns.types import NewTurn, ReplyDelta, Turn, TurnDetail, TurnEnded, TurnRestarted, TurnState
 from tests.turns.scenes import ADA, begin, messages_of, rows
 
 LEASE_SECONDS = 10.0

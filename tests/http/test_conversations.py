@@ -62,6 +62,7 @@ class TestCreate:
             "status": "active",
             "system_prompt": None,
             "model": None,
+            "on_busy": None,
             "metadata": {},
             "message_count": 0,
             "active_leaf_id": None,

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from conversation_engine.domains.conversations.types import ConversationStatus, MessageStatus
+from conversation_engine.domains.conversations.types import BusyPolicy, ConversationStatus, MessageStatus
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.testing import Pause, Say, ScriptedModel
 from conversation_engine.turns.errors import QueueFullError, TurnInProgressError
-from conversation_engine.turns.types import BusyPolicy, TurnState
+from conversation_engine.turns.types import TurnState
 from tests.conftest import OpenEngine
 from tests.turns.conftest import OpenStale
 from tests.turns.scenes import ADA, ToldModel, Watcher, answered, ask, begin, messages_of, rows
@@ -28,6 +28,22 @@ class TestReject:
         with pytest.raises(TurnInProgressError) as refused:
             await ask(engine, conversation.id, on_busy=BusyPolicy.REJECT)
         assert refused.value.facts == {"turn_id": running.id, "retry_after": 1}
+
+
+class TestWhoSays:
+    async def test_the_request_comes_before_the_conversation_and_that_before_the_settings(
+        self, open_engine: OpenEngine
+    ) -> None:
+        engine = await open_engine(ToldModel(), on_busy="interrupt")
+        conversation = await begin(engine, on_busy=QUEUE)
+        running = await ask(engine, conversation.id)
+        assert (await ask(engine, conversation.id)).state is TurnState.QUEUED
+        with pytest.raises(TurnInProgressError):
+            await ask(engine, conversation.id, on_busy=BusyPolicy.REJECT)
+        other = await begin(engine)
+        first, second = await ask(engine, other.id), await ask(engine, other.id)
+        assert (await answered(engine, first)).turn.state is TurnState.INTERRUPTED
+        assert {running.state, second.state} == {TurnState.RUNNING}
 
 
 class TestQueue:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conversation_engine.domains.conversations.errors import MessageNotFoundError
-from conversation_engine.domains.conversations.types import BEGINNING, MessageRole, NewMessage
+from conversation_engine.domains.conversations.types import BEGINNING, BusyPolicy, MessageRole, NewMessage
 from conversation_engine.domains.llm.errors import ModelError
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.infra.ids import new_id
@@ -17,7 +17,7 @@ from conversation_engine.kernel.errors import InvalidIdError
 from conversation_engine.kernel.ids import ConversationId, MessageId
 from conversation_engine.testing import Fail, Say, ScriptedModel
 from conversation_engine.turns.errors import NotEditableError, NothingToRegenerateError, TurnInProgressError
-from conversation_engine.turns.types import BusyPolicy, NewTurn, Turn, TurnState
+from conversation_engine.turns.types import NewTurn, Turn, TurnState
 from tests.conftest import OpenEngine
 from tests.turns.conftest import OpenStale
 from tests.turns.scenes import ADA, ToldModel, answered, ask, begin, messages_of, rows

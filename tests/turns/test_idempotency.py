@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from conversation_engine.domains.conversations.types import NewConversation
+from conversation_engine.domains.conversations.types import BusyPolicy, NewConversation
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.kernel.ids import ConversationId, UserId
 from conversation_engine.kernel.once import IdempotencyKeyReusedError, Once
 from conversation_engine.testing import Say, ScriptedModel
 from conversation_engine.turns.errors import TurnInProgressError
-from conversation_engine.turns.types import BusyPolicy, NewTurn, Turn
+from conversation_engine.turns.types import NewTurn, Turn
 from tests.conftest import OpenEngine
 from tests.turns.scenes import ToldModel, answered, ask, begin, collect, count
 

@@ -9,12 +9,12 @@ import textwrap
 import pytest
 from sqlalchemy import text
 
-from conversation_engine.domains.conversations.types import MessageStatus
+from conversation_engine.domains.conversations.types import BusyPolicy, MessageStatus
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.testing import Pause, Say, ScriptedModel
 from conversation_engine.turns.recovery import MOST_ATTEMPTS
-from conversation_engine.turns.types import BusyPolicy, Turn, TurnState
+from conversation_engine.turns.types import Turn, TurnState
 from tests.conftest import OpenEngine
 from tests.turns.conftest import OpenStale
 from tests.turns.scenes import (

@@ -8,8 +8,9 @@ from statistics import median
 import pytest
 from pydantic import SecretStr
 
+from conversation_engine.domains.conversations.types import BusyPolicy
 from conversation_engine.engine.engine import ConversationEngine
-from conversation_engine.turns.types import BusyPolicy, Turn, TurnState
+from conversation_engine.turns.types import Turn, TurnState
 from tests.conftest import OpenEngine, ValkeyHandle, until
 from tests.turns.scenes import ToldModel, Watcher, answered, ask, begin, collect, messages_of, rows
 

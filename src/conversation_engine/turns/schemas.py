@@ -9,10 +9,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from conversation_engine.domains.conversations.schemas import ContentField, JsonObject, MessageOut, RequestBody
+from conversation_engine.domains.conversations.types import BusyPolicy
 from conversation_engine.domains.llm.types import Attempt, Sampling, UsageSource
 from conversation_engine.infra.web.event_stream import HEARTBEAT, frame
 from conversation_engine.turns.types import (
-    BusyPolicy,
     Heartbeat,
     ReplyDelta,
     Turn,

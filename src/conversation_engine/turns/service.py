@@ -8,6 +8,7 @@ from uuid import UUID
 
 from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.conversations.service import ConversationService
+from conversation_engine.domains.conversations.types import BusyPolicy
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.crash_points import crash_point
@@ -26,15 +27,7 @@ from conversation_engine.turns.settings import TurnSettings
 from conversation_engine.turns.state import is_final
 from conversation_engine.turns.steps.admit import AdmitStep
 from conversation_engine.turns.topics import process_topic, turn_topic
-from conversation_engine.turns.types import (
-    BusyPolicy,
-    NewTurn,
-    Turn,
-    TurnDetail,
-    TurnEnded,
-    TurnEvent,
-    TurnState,
-)
+from conversation_engine.turns.types import NewTurn, Turn, TurnDetail, TurnEnded, TurnEvent, TurnState
 from conversation_engine.turns.watching import TurnWatch
 
 INTERRUPT_TRIES = 5
@@ -238,13 +231,24 @@ class TurnService:
     # ── inside ──
 
     async def _enter(self, new: NewTurn) -> Turn:
-        policy = new.on_busy or BusyPolicy(self._settings.on_busy)
+        policy = new.on_busy
+        if policy is None:
+            try:
+                return await self._admitted(new, BusyPolicy.REJECT)
+            except TurnInProgressError:
+                policy = await self._policy_of(new)
+                if policy is BusyPolicy.REJECT:
+                    raise
         for _ in range(INTERRUPT_TRIES if policy is BusyPolicy.INTERRUPT else 0):
             try:
                 return await self._admitted(new, policy)
             except TurnInProgressError as busy:
                 await self._interrupt(busy.turn_id)
         return await self._admitted(new, policy)
+
+    async def _policy_of(self, new: NewTurn) -> BusyPolicy:
+        conversation = await self._conversations.get(new.conversation_id, owner_id=new.owner_id)
+        return conversation.on_busy or BusyPolicy(self._settings.on_busy)
 
     async def _admitted(self, new: NewTurn, policy: BusyPolicy) -> Turn:
         admission = await self._admit(new, lease=self._runner.lease(), policy=policy)

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from conversation_engine.domains.conversations.types import Content, Message
+from conversation_engine.domains.conversations.types import BusyPolicy, Content, Message
 from conversation_engine.domains.llm.types import Attempt, Sampling
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId
 from conversation_engine.kernel.once import Once
@@ -21,17 +21,6 @@ class TurnState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
-
-
-class BusyPolicy(StrEnum):
-    """What happens to a turn whose conversation is still answering."""
-
-    REJECT = "reject"
-    """It is refused; the caller is told which turn is in the way."""
-    QUEUE = "queue"
-    """It waits for its place in line."""
-    INTERRUPT = "interrupt"
-    """The running turn ends `interrupted` with what it has said, then this one starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +42,7 @@ class NewTurn:
     reply_metadata: Mapping[str, Any] = field(default_factory=dict)
     """Merged into the reply's metadata, beside provider and model."""
     on_busy: BusyPolicy | None = None
-    """`None`: as the settings say."""
+    """`None`: as the conversation says, or the settings."""
     once: Once | None = None
     """Set by a caller who may repeat the request: then it is one turn all the same."""
 

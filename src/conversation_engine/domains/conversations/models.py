@@ -33,6 +33,7 @@ class ConversationModel(Base):
     status: Mapped[str] = mapped_column(String(20))
     system_prompt: Mapped[str | None] = mapped_column(Text)
     model: Mapped[str | None] = mapped_column(String(255))
+    on_busy: Mapped[str | None] = mapped_column(String(10))
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JsonType)
     message_count: Mapped[int] = mapped_column(Integer, default=0)
     last_sequence: Mapped[int] = mapped_column(Integer, default=0)

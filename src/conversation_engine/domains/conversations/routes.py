@@ -61,6 +61,7 @@ async def create_conversation(
             title=body.title,
             system_prompt=body.system_prompt,
             model=body.model,
+            on_busy=body.on_busy,
             metadata=body.metadata,
         ),
         once=once,
@@ -112,6 +113,7 @@ async def change_conversation(
         title=body.title,
         status=body.status,
         metadata=body.metadata,
+        on_busy=body.on_busy,
         once=once,
     )
     return ConversationOut.of(changed)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from conversation_engine.domains.conversations.types import (
+    BusyPolicy,
     Conversation,
     ConversationStatus,
     Message,
@@ -33,6 +34,11 @@ class ConversationIn(RequestBody):
     conversation_type: str = "general"
     system_prompt: str | None = Field(None, description="What the model is told before anything else.")
     model: str | None = Field(None, description="The model that answers here; unset means the server's default.")
+    on_busy: BusyPolicy | None = Field(
+        None,
+        description="What becomes of a turn that comes while another runs: `reject`, `queue` or `interrupt`; unset: as "
+        "the server is set up. A turn may say otherwise.",
+    )
     metadata: JsonObject | None = None
 
 
@@ -47,6 +53,7 @@ class ConversationChange(RequestBody):
 
     title: str | None = None
     status: ConversationStatus | None = None
+    on_busy: BusyPolicy | None = None
     metadata: JsonObject | None = None
 
 
@@ -68,6 +75,7 @@ class ConversationOut(BaseModel):
     status: ConversationStatus
     system_prompt: str | None
     model: str | None
+    on_busy: BusyPolicy | None
     metadata: JsonObject
     message_count: int
     active_leaf_id: str | None = Field(description="The message that the active path ends with.")
@@ -162,6 +170,7 @@ def _conversation_fields(conversation: Conversation) -> JsonObject:
         "status": conversation.status,
         "system_prompt": conversation.system_prompt,
         "model": conversation.model,
+        "on_busy": conversation.on_busy,
         "metadata": conversation.metadata,
         "message_count": conversation.message_count,
         "active_leaf_id": conversation.active_leaf_id,

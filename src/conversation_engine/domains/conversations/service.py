@@ -17,6 +17,7 @@ from conversation_engine.domains.conversations.repo import ConversationRepo, Mes
 from conversation_engine.domains.conversations.settings import ConversationSettings
 from conversation_engine.domains.conversations.types import (
     BEGINNING,
+    BusyPolicy,
     Conversation,
     ConversationFilter,
     ConversationStatus,
@@ -97,6 +98,7 @@ class ConversationService:
         title: str | None = None,
         status: ConversationStatus | None = None,
         metadata: Mapping[str, Any] | None = None,
+        on_busy: BusyPolicy | None = None,
         once: Once | None = None,
     ) -> Conversation:
         """Change what is not `None`, all of it or nothing: one short transaction."""
@@ -105,6 +107,8 @@ class ConversationService:
             values["title"] = self._checks.title(title)
         if metadata is not None:
             values["metadata"] = self.checked_metadata(metadata)
+        if on_busy is not None:
+            values["on_busy"] = on_busy.value
 
         def work(tx: Tx) -> Conversation:
             conversation = self._owned(tx, conversation_id, owner_id)
@@ -460,6 +464,7 @@ def _forked(source: Conversation, message: Message) -> NewConversation:
         title=source.title,
         system_prompt=source.system_prompt,
         model=source.model,
+        on_busy=source.on_busy,
         metadata={**source.metadata, "forked_from": origin},
     )
 

@@ -29,6 +29,17 @@ class ConversationStatus(StrEnum):
     ARCHIVED = "archived"
 
 
+class BusyPolicy(StrEnum):
+    """What happens to a turn whose conversation is still answering."""
+
+    REJECT = "reject"
+    """It is refused; the caller is told which turn is in the way."""
+    QUEUE = "queue"
+    """It waits for its place in line."""
+    INTERRUPT = "interrupt"
+    """The running turn ends `interrupted` with what it has said, then this one starts."""
+
+
 class MessageRole(StrEnum):
     """Whose utterance a message is."""
 
@@ -57,6 +68,8 @@ class Conversation:
     system_prompt: str | None
     model: str | None
     """The model that answers here unless a turn names another; `None` means the engine's default."""
+    on_busy: BusyPolicy | None
+    """What becomes of a turn that comes while another runs, unless it says so itself; `None` as the engine is set."""
     metadata: JsonObject
     message_count: int
     last_sequence: int
@@ -119,6 +132,7 @@ class NewConversation:
     title: str | None = None
     system_prompt: str | None = None
     model: str | None = None
+    on_busy: BusyPolicy | None = None
     metadata: Mapping[str, Any] | None = None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from conversation_engine.domains.conversations.service import ConversationService
-from conversation_engine.domains.conversations.types import Conversation, MessageRole, NewMessage
+from conversation_engine.domains.conversations.types import BusyPolicy, Conversation, MessageRole, NewMessage
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.crash_points import crash_point
@@ -20,7 +20,7 @@ from conversation_engine.turns.errors import TurnInProgressError, TurnNotFoundEr
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import TurnRun
-from conversation_engine.turns.types import BusyPolicy, Lease, NewTurn, Turn, TurnState
+from conversation_engine.turns.types import Lease, NewTurn, Turn, TurnState
 
 STOP_LIMIT_CHARACTERS = 100
 
