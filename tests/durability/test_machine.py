@@ -191,6 +191,9 @@ class Promises(RuleBasedStateMachine):
             note(f"refused: {refusal.code}")
             assert refusal.code in (TurnInProgressError.code, QueueFullError.code)
             return None
+        reader = Reader(self.told[key])
+        self.all_readers.append(reader)
+        await self._read(reader, self.engines.index(engine))
         return key
 
     @rule(key=turns, at=st.integers(0, 1))
@@ -257,7 +260,8 @@ class Promises(RuleBasedStateMachine):
 
     @rule()
     def finish(self) -> None:
-        self.model.say(None)
+        if any(engine.turns._runner._runs for engine in self.engines):
+            self.model.say(None)
         self.run(asyncio.sleep(0.03))
 
     # ── what happens to processes ──
@@ -272,7 +276,8 @@ class Promises(RuleBasedStateMachine):
                 self.model.say(f" last {word}")
             for _ in range(moments):
                 await asyncio.sleep(0)
-            engine = self.engines.pop(at)
+            busy = [number for number, engine in enumerate(self.engines) if engine.turns._runner._runs]
+            engine = self.engines.pop(busy[0] if busy else at)
             readers = [reader for reader in self.all_readers if reader.task]
             for reader in readers:  # their connections go with it; those of the other replica begin again, too
                 await self._leave(reader)
