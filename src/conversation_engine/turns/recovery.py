@@ -92,8 +92,10 @@ class TurnRecovery:
         )
         recorded = await self._record(ending, lease=lease)
         crash_point("recovery.after_record")
+        if recorded is None:  # somebody else was faster
+            return None
         _log.warning("turn.recovered", turn_id=turn.id, conversation_id=turn.conversation_id, characters=len(text))
-        return recorded.successor if recorded else None
+        return recorded.successor
 
     def _kept(self, tx: Tx, turn: Turn) -> tuple[str, TurnState | None]:
         """What is durable of the reply, and whether somebody wanted it stopped: nobody else writes either now."""
