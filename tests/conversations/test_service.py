@@ -128,6 +128,7 @@ class TestCreate:
             status=ConversationStatus.ACTIVE,
             system_prompt=None,
             model=None,
+            on_busy=None,
             metadata={},
             message_count=0,
             last_sequence=0,
