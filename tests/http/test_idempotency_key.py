@@ -51,3 +51,10 @@ class TestOtherVerbs:
         path = f"/conversations/{(await new_conversation(ada))['id']}"
         codes = [(await ada.delete(path, headers={"Idempotency-Key": "k-4"})).status_code for _ in range(2)]
         assert codes == [204, 204]
+
+    async def test_a_message_is_removed_once(self, ada: httpx2.AsyncClient) -> None:
+        path = f"/conversations/{(await new_conversation(ada))['id']}/messages"
+        added = (await ada.post(path, json={"role": "user", "content": "hi"})).json()
+        key = {"Idempotency-Key": "k-5"}
+        removed = [(await ada.delete(f"{path}/{added['id']}", headers=key)).json() for _ in range(2)]
+        assert removed == [{"removed": 1}, {"removed": 0}]

@@ -120,10 +120,15 @@ async def regenerate_reply(
 
 @router.delete("/messages/{message_id}")
 async def delete_message(
-    conversation_id: ConversationPath, message_id: MessagePath, caller: Caller, turns: Turns
+    conversation_id: ConversationPath,
+    message_id: MessagePath,
+    *,
+    caller: Caller,
+    turns: Turns,
+    once: RequestOnce,
 ) -> RemovedOut:
     """Remove a message and all that follows it; 409 while the conversation is answering."""
-    removed = await turns.delete_message(conversation_id, message_id, owner_id=caller.user_id)
+    removed = await turns.delete_message(conversation_id, message_id, owner_id=caller.user_id, once=once)
     return RemovedOut(removed=removed)
 
 

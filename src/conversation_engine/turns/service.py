@@ -17,6 +17,7 @@ from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId, parse_id
+from conversation_engine.kernel.once import Once
 from conversation_engine.kernel.paging import Cursor, Page, make_page
 from conversation_engine.turns.errors import ShuttingDownError, TurnInProgressError, TurnNotFoundError
 from conversation_engine.turns.history import parent_of_edit, question_of
@@ -52,6 +53,7 @@ class TurnService:
         signals: Signals,
     ) -> None:
         self._database = database
+        self._ledger = ledger
         self._conversations = conversations
         self._llm = llm
         self._settings = settings
@@ -125,11 +127,18 @@ class TurnService:
         message = await self._conversations.get_message(new.conversation_id, message_id, owner_id=new.owner_id)
         return await self.submit(replace(new, content=None, parent_id=question_of(message)))
 
-    async def delete_message(self, conversation_id: ConversationId, message_id: MessageId, *, owner_id: UserId) -> int:
+    async def delete_message(
+        self,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        *,
+        owner_id: UserId,
+        once: Once | None = None,
+    ) -> int:
         """Remove a message and all that follows it; how many messages these were. One short transaction.
 
         Raises TurnInProgressError while a turn runs there, and MessageNotFoundError. A turn in line that was to
-        follow one of them ends `failed` when its time comes.
+        follow one of them ends `failed` when its time comes. A repetition (`once`) removes nothing more: 0.
         """
 
         def work(tx: Tx) -> int:
@@ -138,7 +147,9 @@ class TurnService:
                 raise TurnInProgressError(running.id)
             return self._conversations.remove_message(tx, conversation, message_id)
 
-        return await self._database.write(work)
+        return await self._ledger.write(
+            once, work, owner_id=owner_id, result_id=parse_id(message_id), replay=lambda tx, gone: 0
+        )
 
     async def get(self, conversation_id: ConversationId, turn_id: TurnId, *, owner_id: UserId) -> TurnDetail:
         """A turn with its reply and its model calls. Raises TurnNotFoundError. Three statements."""

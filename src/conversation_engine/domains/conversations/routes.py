@@ -214,10 +214,16 @@ async def list_siblings(
 
 @router.post("/{conversation_id}/messages/{message_id}/choose")
 async def choose_message(
-    conversation_id: ConversationPath, message_id: MessagePath, caller: Caller, conversations: Conversations
+    conversation_id: ConversationPath,
+    message_id: MessagePath,
+    *,
+    caller: Caller,
+    conversations: Conversations,
+    once: RequestOnce,
 ) -> ConversationOut:
     """Go on from the branch of this message: its newest end becomes the active leaf. Idempotent."""
-    return ConversationOut.of(await conversations.choose(conversation_id, message_id, owner_id=caller.user_id))
+    chosen = await conversations.choose(conversation_id, message_id, owner_id=caller.user_id, once=once)
+    return ConversationOut.of(chosen)
 
 
 @router.post("/{conversation_id}/messages/{message_id}/fork", status_code=201)

@@ -240,7 +240,14 @@ class ConversationService:
 
         return await self._database.read(work)
 
-    async def choose(self, conversation_id: ConversationId, message_id: MessageId, *, owner_id: UserId) -> Conversation:
+    async def choose(
+        self,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        *,
+        owner_id: UserId,
+        once: Once | None = None,
+    ) -> Conversation:
         """Make a path through this message the active one: that to its newest descendant. Idempotent.
 
         Raises MessageNotFoundError. O(descendants). The reply of a running turn becomes the leaf when it is recorded.
@@ -256,7 +263,7 @@ class ConversationService:
             self._conversations.update(tx, conversation.id, active_leaf_id=leaf_id, updated_at=now)
             return replace(conversation, active_leaf_id=leaf_id, updated_at=now)
 
-        return await self._database.write(work)
+        return await self._change(once, work, owner_id=owner_id, result_id=conversation_id)
 
     async def fork(
         self,
