@@ -155,6 +155,7 @@ class TestSweep:
         engine = await open_engine(ScriptedModel(), recovery=mode)
         for other in others:
             assert await has_ended(engine, other.id) == ("interrupted" if mode == "interrupt" else "completed")
+        assert await has_ended(engine, turn.id) == "interrupted"  # only who was next in line cannot start
 
     async def test_a_turn_that_its_own_process_lost_is_recovered_while_others_run_there(
         self, open_engine: OpenEngine

@@ -66,8 +66,12 @@ class TurnRecovery:
         """One that cannot be recovered must not keep the others, nor lose those that were restarted before it."""
         try:
             return await self._recover(turn, lease=lease)
-        except Exception as error:  # noqa: BLE001 - whatever it is: its lease runs out again, and we try again
+        except Exception as error:  # noqa: BLE001 - whatever it is, the turn itself must end
             _log.warning("turn.not_recovered", turn_id=turn.id, error=type(error).__name__)
+        try:
+            return await self._end(turn, holder=lease.holder, lease=None)
+        except Exception as error:  # noqa: BLE001 - its lease runs out again, and we try again
+            _log.warning("turn.not_ended", turn_id=turn.id, error=type(error).__name__)
             return None
 
     async def _recover(self, turn: Turn, *, lease: Lease) -> TurnRun | None:
@@ -79,6 +83,10 @@ class TurnRecovery:
             else:
                 crash_point("recovery.after_restart")
                 return run
+        return await self._end(turn, holder=lease.holder, lease=lease)
+
+    async def _end(self, turn: Turn, *, holder: str, lease: Lease | None) -> TurnRun | None:
+        """Record what was said; without a `lease` nobody in line is started, who may be what stands in the way."""
         text, wanted = await self._database.read(lambda tx: self._kept(tx, turn))
         ending = Ending(
             turn=turn,
@@ -88,7 +96,7 @@ class TurnRecovery:
             error=None if wanted is TurnState.CANCELLED else INTERRUPTED,
             manifest=None,
             is_checkpointed=True,
-            holder=lease.holder,
+            holder=holder,
         )
         recorded = await self._record(ending, lease=lease)
         crash_point("recovery.after_record")
