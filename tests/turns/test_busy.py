@@ -6,6 +6,7 @@ import pytest
 
 from conversation_engine.domains.conversations.types import BusyPolicy, ConversationStatus, MessageStatus
 from conversation_engine.engine.engine import ConversationEngine
+from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.testing import Pause, Say, ScriptedModel
 from conversation_engine.turns.errors import QueueFullError, TurnInProgressError
 from conversation_engine.turns.types import TurnState
@@ -70,6 +71,13 @@ class TestQueue:
             first.id,
         ]
         assert await contents(engine, conversation.id) == ["one"]
+
+    @pytest.mark.parametrize("limit", [-1, 0, 201])
+    async def test_a_page_of_turns_has_one_to_two_hundred(self, open_engine: OpenEngine, limit: int) -> None:
+        engine = await open_engine()
+        conversation = await begin(engine)
+        with pytest.raises(InvalidInputError):
+            await engine.turns.list_of(conversation.id, owner_id=ADA, limit=limit)
 
     async def test_the_line_is_bounded(self, open_engine: OpenEngine) -> None:
         engine = await open_engine(ToldModel(), queue_limit=2)

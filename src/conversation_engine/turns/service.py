@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from conversation_engine.domains.context.types import Window
+from conversation_engine.domains.conversations.checks import checked_limit
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import BusyPolicy
 from conversation_engine.domains.llm.service import LlmService
@@ -200,6 +201,7 @@ class TurnService:
     ) -> Page[Turn]:
         """The conversation's turns, newest first, those in line included. Two statements."""
         at = None if cursor is None else Cursor.decode(cursor, types=(UUID,))
+        limit = checked_limit(limit)
 
         def work(tx: Tx) -> list[Turn]:
             self._conversations.owned(tx, conversation_id, owner_id=owner_id)
