@@ -58,7 +58,7 @@ def _serve(settings: "Settings", listener: socket.socket) -> None:
 
         status = keep_workers(settings, listener)
     else:
-        from conversation_engine.entrypoints.cli.worker import serve_until_stopped
+        from conversation_engine.entrypoints.cli.serving import serve_until_stopped
 
         status = serve_until_stopped(settings, listener)
     if status:

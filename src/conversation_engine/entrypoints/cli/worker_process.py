@@ -15,7 +15,7 @@ from functools import partial
 
 from conversation_engine.entrypoints.cli.configuration import load_settings
 from conversation_engine.entrypoints.cli.main import run
-from conversation_engine.entrypoints.cli.worker import serve_until_stopped
+from conversation_engine.entrypoints.cli.serving import serve_until_stopped
 
 
 def work(listener_fd: int, lifeline_fd: int) -> None:
