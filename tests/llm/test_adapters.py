@@ -54,6 +54,7 @@ from tests.llm.stub import (
     running_stub,
 )
 
+SENTINEL = "sk-SENTINEL-0123456789abcdef"
 AWKWARD = "Zoë 👩\u200d👧 e\u0301 \u2028 \r\n 𝄞"
 REQUEST = ModelRequest(
     model="m",
@@ -86,12 +87,12 @@ def client_of(**settings: Any) -> ServiceClient:
     return _clients[-1]
 
 
-def openai_at(base_url: str, **settings: Any) -> OpenAIChatProvider:
-    return OpenAIChatProvider(client_of(**settings), name="openai", base_url=base_url, api_key="key")
+def openai_at(base_url: str, *, key: str = "key", **settings: Any) -> OpenAIChatProvider:
+    return OpenAIChatProvider(client_of(**settings), name="openai", base_url=base_url, api_key=key)
 
 
-def anthropic_at(base_url: str, **settings: Any) -> AnthropicProvider:
-    return AnthropicProvider(client_of(**settings), base_url=base_url, api_key="key")
+def anthropic_at(base_url: str, *, key: str = "key", **settings: Any) -> AnthropicProvider:
+    return AnthropicProvider(client_of(**settings), base_url=base_url, api_key=key)
 
 
 @pytest.fixture
@@ -275,6 +276,17 @@ class TestRefusal:
         assert "key" in stub.headers[0]
         assert "key" not in raised.cause
 
+    @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 503, 529])
+    @pytest.mark.parametrize("before", [0, 1990, 70_000])
+    async def test_a_key_that_the_service_quotes_back_is_blotted_out(
+        self, stub: StubService, status: int, before: int
+    ) -> None:
+        for provider in (openai_at(stub.base_url, key=SENTINEL), anthropic_at(stub.base_url, key=SENTINEL)):
+            stub.plan = refusal(status, b"x" * before + f" Incorrect API key provided: {SENTINEL}".encode())
+            _, raised = await hear_until_it_fails(provider)
+            assert SENTINEL[:12] not in raised.cause + str(raised) + repr(raised.facts)
+            assert f"HTTP {status}" in raised.cause
+
 
 class TestBrokenStream:
     """What was said before is always handed on."""
@@ -386,6 +398,16 @@ class TestBrokenStream:
         text, raised = await hear_until_it_fails(anthropic_at(stub.base_url))
         assert (text, type(raised)) == ("one", error)
         assert "operator" in raised.cause
+
+    @pytest.mark.parametrize(
+        "line", ['{"error": "%s", "type": "error"}', "%s", '["%s"]', '{"choices": "%s", "type": 5}']
+    )
+    async def test_a_key_that_is_quoted_inside_is_blotted_out(self, stub: StubService, line: str) -> None:
+        for provider in (openai_at(stub.base_url, key=SENTINEL), anthropic_at(stub.base_url, key=SENTINEL)):
+            stub.plan = [OPEN_STREAM, f"data: {line % (' ' * 1990 + SENTINEL)}\n\n".encode()]
+            _, raised = await hear_until_it_fails(provider)
+            assert SENTINEL[:12] not in raised.cause
+            assert raised.cause
 
     async def test_an_error_that_openai_reports_inside(self, stub: StubService) -> None:
         stub.plan = [OPEN_STREAM, *openai_events("one", finish=None), event({"error": {"message": "oh"}})]

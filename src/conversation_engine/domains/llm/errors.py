@@ -3,8 +3,10 @@
 ModelError
 ├── RateLimitedError · OverloadedError · AuthenticationError · PermissionDeniedError · ModelNotFoundError
 ├── ContextTooLongError · BadModelRequestError · ContentFilteredError
-├── ModelTimeoutError (phase: connect, first_token, between_tokens, total) · ModelUnreachableError
-└── StreamCutError · MalformedStreamError · ErrorInStreamError
+├── ModelTimeoutError (phase: connect, first_token, between_tokens, total, upstream) · ModelUnreachableError
+├── StreamCutError · MalformedStreamError · ErrorInStreamError
+├── CallCancelledError                    we ended it
+└── CircuitOpenError · ModelBusyError     we did not even try
 
 `cause` is for operators (the log and the `llm_requests` row); `detail` is what a user may read.
 """
@@ -22,6 +24,10 @@ class ModelError(EngineError):
     sentence: ClassVar[str] = "The model could not answer. Please try again."
     is_transient: ClassVar[bool] = False
     """Whether the same call may succeed a little later."""
+    is_service_fault: ClassVar[bool] = False
+    """Whether it speaks against the service, or the way to it, rather than against the request or our account."""
+    may_others_answer: ClassVar[bool] = True
+    """Whether another model may do better; not where the request itself is what is wrong."""
 
     def __init__(self, cause: str = "", *, retry_after_seconds: float | None = None) -> None:
         facts = {} if retry_after_seconds is None else {"retry_after": retry_after_seconds}
@@ -44,6 +50,7 @@ class OverloadedError(ModelError):
     code = "model_overloaded"
     sentence = "The model service is overloaded. Please try again shortly."
     is_transient = True
+    is_service_fault = True
 
 
 class AuthenticationError(ModelError):
@@ -79,6 +86,7 @@ class BadModelRequestError(ModelError):
 
     code = "model_bad_request"
     sentence = "The model service did not understand the request. Check the parameters of this turn."
+    may_others_answer = False
 
 
 class ContentFilteredError(ModelError):
@@ -86,6 +94,7 @@ class ContentFilteredError(ModelError):
 
     code = "content_filtered"
     sentence = "The model service declined to answer this. Rephrase the message."
+    may_others_answer = False
 
 
 class ModelTimeoutError(ModelError):
@@ -94,6 +103,7 @@ class ModelTimeoutError(ModelError):
     code = "model_timeout"
     sentence = "The model took too long. Please try again."
     is_transient = True
+    is_service_fault = True
 
     def __init__(self, phase: str, cause: str = "") -> None:
         super().__init__(cause or f"timed out: {phase}")
@@ -106,6 +116,7 @@ class ModelUnreachableError(ModelError):
     code = "model_unreachable"
     sentence = "The model service cannot be reached. Please try again shortly."
     is_transient = True
+    is_service_fault = True
 
 
 class StreamCutError(ModelError):
@@ -114,6 +125,7 @@ class StreamCutError(ModelError):
     code = "stream_cut"
     sentence = "The model broke off in the middle of its reply. What it said so far is kept."
     is_transient = True
+    is_service_fault = True
 
 
 class MalformedStreamError(ModelError):
@@ -122,6 +134,7 @@ class MalformedStreamError(ModelError):
     code = "malformed_stream"
     sentence = "The model service sent something that cannot be read. What it said so far is kept."
     is_transient = True
+    is_service_fault = True
 
 
 class ErrorInStreamError(ModelError):
@@ -130,6 +143,32 @@ class ErrorInStreamError(ModelError):
     code = "error_in_stream"
     sentence = "The model service failed in the middle of its reply. What it said so far is kept."
     is_transient = True
+    is_service_fault = True
+
+
+class CallCancelledError(ModelError):
+    """We ended the call because its turn was stopped."""
+
+    code = "model_call_cancelled"
+    kind = Kind.CANCELLED
+    sentence = "The reply was stopped. What was said so far is kept."
+    may_others_answer = False
+
+
+class CircuitOpenError(ModelError):
+    """The model failed so often just now that it is left alone for a while; no call was made."""
+
+    code = "model_circuit_open"
+    kind = Kind.UNAVAILABLE
+    sentence = "The model is having trouble and is given a moment to recover. Please try again shortly."
+
+
+class ModelBusyError(ModelError):
+    """As many calls as we allow are running at this provider, and the wait became too long; no call was made."""
+
+    code = "model_busy"
+    kind = Kind.UNAVAILABLE
+    sentence = "The model is busy with other conversations. Please try again shortly."
 
 
 class UnknownModelError(EngineError):

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from conversation_engine.domains.llm.errors import MalformedStreamError, ModelError
+from conversation_engine.domains.llm.translation import CAUSE_LIMIT
 from conversation_engine.domains.llm.types import ModelEvent, ReplyFinished, TextDelta
-from conversation_engine.domains.llm.wire import ServiceClient, drain
+from conversation_engine.domains.llm.wire import Endpoint, drain
 from conversation_engine.kernel.text import storable
 
 
@@ -28,7 +29,7 @@ class StreamedReply(ABC):
             except ModelError as error:
                 self.error = error
             except (KeyError, TypeError, AttributeError, IndexError):
-                self.error = MalformedStreamError(f"unexpected event: {payload[:200]!r}")
+                self.error = MalformedStreamError(f"unexpected event: {payload!r}")
             if self.is_done or self.error:
                 break
         return "".join(pieces)
@@ -43,19 +44,25 @@ class StreamedReply(ABC):
 
 
 async def stream_reply(
-    client: ServiceClient, url: str, *, headers: Mapping[str, str], body: Mapping[str, Any], reply: StreamedReply
+    endpoint: Endpoint, body: Mapping[str, Any], reply: StreamedReply
 ) -> AsyncGenerator[ModelEvent, None]:
     """POST `body` and yield what `reply` reads from the answer. Raises a ModelError, after the text before it."""
-    async with client.event_stream(url, headers=headers, body=body) as batches:
-        async for payloads in batches:
-            if text := reply.read(payloads):
-                yield TextDelta(text=storable(text))
-            if reply.error:
-                raise reply.error
-            if reply.is_done:
-                await drain(batches)
-                break
-    yield reply.finished()
+    try:
+        async with endpoint.client.event_stream(endpoint, body) as batches:
+            async for payloads in batches:
+                if text := reply.read(payloads):
+                    yield TextDelta(text=storable(text))
+                if reply.error:
+                    raise reply.error
+                if reply.is_done:
+                    await drain(batches)
+                    break
+        finished = reply.finished()
+    except ModelError as error:
+        # In this order: a secret that is cut in two is not found any more.
+        error.cause = endpoint.redact(error.cause)[:CAUSE_LIMIT]
+        raise
+    yield finished
 
 
 def count(value: Any) -> int:

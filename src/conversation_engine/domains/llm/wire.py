@@ -8,7 +8,7 @@ import email.utils
 import math
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from http import HTTPStatus
@@ -18,43 +18,21 @@ from urllib.parse import urlsplit
 import aiohttp
 import pydantic_core
 
-from conversation_engine.domains.llm.errors import (
-    AuthenticationError,
-    BadModelRequestError,
-    ContentFilteredError,
-    ContextTooLongError,
-    MalformedStreamError,
-    ModelError,
-    ModelNotFoundError,
-    ModelTimeoutError,
-    ModelUnreachableError,
-    OverloadedError,
-    PermissionDeniedError,
-    RateLimitedError,
-    StreamCutError,
-)
+from conversation_engine.domains.llm.errors import AuthenticationError, MalformedStreamError, ModelError
 from conversation_engine.domains.llm.settings import LlmSettings
+from conversation_engine.domains.llm.translation import (
+    TRANSPORT_ERRORS,
+    ErrorWords,
+    Redaction,
+    refusal,
+    secrets_in,
+    translate,
+)
 
 ERROR_BODY_LIMIT_BYTES = 65_536
 DRAIN_SECONDS = 0.1
 """How long the end of a body may lag behind the end of the reply; a new TLS connection costs more."""
 LINE_LIMIT_BYTES = 4 * 1024 * 1024
-
-_CONTEXT_WORDS = (
-    "context_length_exceeded",
-    "exceed_context_size",
-    "prompt is too long",
-    "maximum context length",
-)
-_FILTER_WORDS = ("content_filter", "content_policy_violation")
-
-_BY_STATUS: Mapping[int, type[ModelError]] = {
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    404: ModelNotFoundError,
-    413: ContextTooLongError,
-    429: RateLimitedError,
-}
 
 
 class ServiceClient:
@@ -68,21 +46,22 @@ class ServiceClient:
 
     @asynccontextmanager
     async def event_stream(
-        self, url: str, *, headers: Mapping[str, str], body: Mapping[str, Any]
+        self, endpoint: "Endpoint", body: Mapping[str, Any]
     ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
         """POST `body` and yield the `data:` payloads of the answer, as many at a time as have arrived.
 
         Raises a ModelError for every fault of the transport and every status but 200. Leaving before the end closes
         the connection.
         """
-        _check_headers(headers)
-        headers = {"content-type": "application/json", "accept-encoding": "identity", **headers}
+        url = endpoint.url
+        _check_headers(endpoint.headers)
+        headers = {"content-type": "application/json", "accept-encoding": "identity", **endpoint.headers}
         with _Translated():
             async with self._open().post(
                 url, data=pydantic_core.to_json(body), headers=headers, allow_redirects=False, proxy=_proxy_for(url)
             ) as response:
                 if response.status != HTTPStatus.OK:
-                    raise await _refusal(response)
+                    raise await _refusal(response, endpoint.words)
                 yield _payloads(response.content.iter_any())
 
     async def aclose(self) -> None:
@@ -99,6 +78,22 @@ class ServiceClient:
                 connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
             )
         return self._session
+
+
+class Endpoint:
+    """One address of a model service, what is sent to it every time, and how it words its failures."""
+
+    __slots__ = ("client", "headers", "redact", "url", "words")
+
+    def __init__(
+        self, client: ServiceClient, url: str, *, headers: Mapping[str, str], secrets: Iterable[str], words: ErrorWords
+    ) -> None:
+        """`secrets` are what must never be quoted of a call to it; passwords in `url` are kept back too."""
+        self.client = client
+        self.url = url
+        self.headers = headers
+        self.words = words
+        self.redact = Redaction([*secrets, *secrets_in(url)])
 
 
 @lru_cache(maxsize=64)
@@ -137,24 +132,10 @@ def parse(payload: bytes) -> dict[str, Any]:
     try:
         value = pydantic_core.from_json(payload)
     except ValueError as error:
-        raise MalformedStreamError(f"not JSON: {payload[:200]!r}") from error
+        raise MalformedStreamError(f"not JSON: {payload!r}") from error
     if not isinstance(value, dict):
-        raise MalformedStreamError(f"not a JSON object: {payload[:200]!r}")
+        raise MalformedStreamError(f"not a JSON object: {payload!r}")
     return value
-
-
-def refusal(status: int, text: str, *, retry_after_seconds: float | None = None) -> ModelError:
-    """The error that an HTTP status and its body stand for."""
-    cause = f"HTTP {status}: {text[:2000]}"
-    lowered = text.lower()
-    if any(word in lowered for word in _CONTEXT_WORDS):
-        return ContextTooLongError(cause)
-    if any(word in lowered for word in _FILTER_WORDS):
-        return ContentFilteredError(cause)
-    if status in (408, 504):
-        return ModelTimeoutError("upstream", cause)
-    kind = _BY_STATUS.get(status, OverloadedError if status >= 500 else BadModelRequestError)
-    return kind(cause, retry_after_seconds=retry_after_seconds)
 
 
 async def _payloads(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
@@ -170,14 +151,14 @@ async def _payloads(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
         yield [rest[5:].strip()]
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> ModelError:
+async def _refusal(response: aiohttp.ClientResponse, words: ErrorWords) -> ModelError:
     body = b""
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > ERROR_BODY_LIMIT_BYTES:
             break
     retry_after = _retry_after_seconds(response.headers.get("retry-after"))
-    return refusal(response.status, body.decode("utf-8", "replace"), retry_after_seconds=retry_after)
+    return refusal(response.status, body.decode("utf-8", "replace"), words=words, retry_after_seconds=retry_after)
 
 
 def _retry_after_seconds(value: str | None) -> float | None:
@@ -204,23 +185,5 @@ class _Translated:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, aiohttp.ClientError):
+        if isinstance(error, TRANSPORT_ERRORS):
             raise translate(error) from error
-
-
-def translate(error: aiohttp.ClientError) -> ModelError:
-    """The error of ours that an exception of aiohttp's stands for."""
-    cause = f"{type(error).__name__}: {error}"
-    match error:
-        case aiohttp.ConnectionTimeoutError():
-            return ModelTimeoutError("connect", cause)
-        case aiohttp.ServerTimeoutError():
-            return ModelTimeoutError("between_tokens", cause)
-        case aiohttp.ClientConnectorError() | aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return ModelUnreachableError(cause)
-        case aiohttp.ServerFingerprintMismatch() | aiohttp.ClientHttpProxyError():
-            return ModelUnreachableError(cause)
-        case aiohttp.ClientResponseError():
-            return MalformedStreamError(cause)
-        case _:
-            return StreamCutError(cause)

@@ -4,13 +4,19 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from conversation_engine.domains.llm.errors import (
+    AuthenticationError,
+    BadModelRequestError,
+    ContextTooLongError,
     ErrorInStreamError,
-    ModelError,
+    ModelNotFoundError,
+    ModelTimeoutError,
     OverloadedError,
+    PermissionDeniedError,
     RateLimitedError,
     StreamCutError,
 )
 from conversation_engine.domains.llm.streamed_reply import StreamedReply, count, stream_reply, text_of
+from conversation_engine.domains.llm.translation import ErrorWords, reported
 from conversation_engine.domains.llm.types import (
     LLMMessage,
     ModelEvent,
@@ -18,7 +24,7 @@ from conversation_engine.domains.llm.types import (
     ReplyFinished,
     TokenUsage,
 )
-from conversation_engine.domains.llm.wire import ServiceClient, parse
+from conversation_engine.domains.llm.wire import Endpoint, ServiceClient, parse
 
 API_VERSION = "2023-06-01"
 DEFAULT_REPLY_LIMIT_TOKENS = 1024
@@ -32,32 +38,45 @@ _FINISH_REASONS = {
     "refusal": "content_filter",
     "tool_use": "tool_calls",
 }
-_REPORTED: dict[str, type[ModelError]] = {
-    "overloaded_error": OverloadedError,
+ERROR_WORDS: ErrorWords = {
+    "invalid_request_error": BadModelRequestError,
+    "authentication_error": AuthenticationError,
+    "billing_error": PermissionDeniedError,
+    "permission_error": PermissionDeniedError,
+    "not_found_error": ModelNotFoundError,
+    "request_too_large": ContextTooLongError,
     "rate_limit_error": RateLimitedError,
+    "api_error": ErrorInStreamError,
+    "timeout_error": ModelTimeoutError,
+    "overloaded_error": OverloadedError,
 }
+"""The protocol's `error.type`s. As a refusal the status decides first; inside a stream there is nothing else."""
 
 
 class AnthropicProvider:
     """Streams `POST {base_url}/v1/messages`."""
 
     def __init__(self, client: ServiceClient, *, base_url: str, api_key: str | None) -> None:
-        self._client = client
-        self._url = base_url.rstrip("/") + "/v1/messages"
-        self._headers = {"anthropic-version": API_VERSION, "x-api-key": api_key or ""}
+        self._endpoint = Endpoint(
+            client,
+            base_url.rstrip("/") + "/v1/messages",
+            headers={"anthropic-version": API_VERSION, "x-api-key": api_key or ""},
+            secrets=[api_key] if api_key else [],
+            words=ERROR_WORDS,
+        )
 
     @property
     def name(self) -> str:
         return "anthropic"
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        return stream_reply(self._client, self._url, headers=self._headers, body=_body(request), reply=_Reply())
+        return stream_reply(self._endpoint, _body(request), _Reply())
 
     async def warm_up(self) -> None:
         return None
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._endpoint.client.aclose()
 
 
 def _body(request: ModelRequest) -> dict[str, Any]:
@@ -127,8 +146,7 @@ class _Reply(StreamedReply):
             case "message_stop":
                 self.is_done = True
             case "error":
-                reported = event["error"]
-                raise _REPORTED.get(reported.get("type"), ErrorInStreamError)(str(reported)[:2000])
+                raise reported(event["error"], words=ERROR_WORDS, otherwise=ErrorInStreamError)
         return None
 
     def _read_end(self, event: dict[str, Any]) -> None:

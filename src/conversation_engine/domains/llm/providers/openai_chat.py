@@ -3,27 +3,85 @@
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from conversation_engine.domains.llm.errors import ErrorInStreamError, StreamCutError
+from conversation_engine.domains.llm.errors import (
+    AuthenticationError,
+    BadModelRequestError,
+    ContentFilteredError,
+    ContextTooLongError,
+    ErrorInStreamError,
+    ModelNotFoundError,
+    ModelTimeoutError,
+    OverloadedError,
+    PermissionDeniedError,
+    RateLimitedError,
+    StreamCutError,
+)
 from conversation_engine.domains.llm.streamed_reply import StreamedReply, count, stream_reply, text_of
+from conversation_engine.domains.llm.translation import ErrorWords, reported
 from conversation_engine.domains.llm.types import (
     ModelEvent,
     ModelRequest,
     ReplyFinished,
     TokenUsage,
 )
-from conversation_engine.domains.llm.wire import ServiceClient, parse
+from conversation_engine.domains.llm.wire import Endpoint, ServiceClient, parse
 
 DONE = b"[DONE]"
+ERROR_WORDS: ErrorWords = {
+    # OpenAI's codes and types
+    "context_length_exceeded": ContextTooLongError,
+    "string_above_max_length": ContextTooLongError,
+    "content_filter": ContentFilteredError,
+    "content_policy_violation": ContentFilteredError,
+    "invalid_api_key": AuthenticationError,
+    "authentication_error": AuthenticationError,
+    "permission_error": PermissionDeniedError,
+    "insufficient_quota": PermissionDeniedError,
+    "billing_hard_limit_reached": PermissionDeniedError,
+    "unsupported_country_region_territory": PermissionDeniedError,
+    "model_not_found": ModelNotFoundError,
+    "rate_limit_exceeded": RateLimitedError,
+    "rate_limit_error": RateLimitedError,
+    "requests": RateLimitedError,
+    "tokens": RateLimitedError,
+    "server_error": OverloadedError,
+    "engine_overloaded": OverloadedError,
+    "slow_down": OverloadedError,
+    "timeout": ModelTimeoutError,
+    "invalid_request_error": BadModelRequestError,
+    # Azure's
+    "DeploymentNotFound": ModelNotFoundError,
+    "ResponsibleAIPolicyViolation": ContentFilteredError,
+    "429": RateLimitedError,
+    # llama.cpp's
+    "exceed_context_size_error": ContextTooLongError,
+    "not_found_error": ModelNotFoundError,
+    "unavailable_error": OverloadedError,
+    "not_supported_error": BadModelRequestError,
+    # vLLM's
+    "BadRequestError": BadModelRequestError,
+    "NotFoundError": ModelNotFoundError,
+    "AuthenticationError": AuthenticationError,
+    "InternalServerError": OverloadedError,
+    # routers' (Hugging Face, gateways in front of others)
+    "overloaded_error": OverloadedError,
+    "overloaded": OverloadedError,
+}
+"""What services that speak this dialect call it when something goes wrong: `error.code`, then `error.type`."""
 
 
 class OpenAIChatProvider:
     """Streams `POST {base_url}/chat/completions`."""
 
     def __init__(self, client: ServiceClient, *, name: str, base_url: str, api_key: str | None) -> None:
-        self._client = client
         self._name = name
-        self._url = base_url.rstrip("/") + "/chat/completions"
-        self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._endpoint = Endpoint(
+            client,
+            base_url.rstrip("/") + "/chat/completions",
+            headers={"authorization": f"Bearer {api_key}"} if api_key else {},
+            secrets=[api_key] if api_key else [],
+            words=ERROR_WORDS,
+        )
         # api.openai.com refuses the old name for its reasoning models; everybody else knows only the old one.
         self._limit_field = "max_completion_tokens" if "api.openai.com" in base_url else "max_tokens"
 
@@ -32,14 +90,13 @@ class OpenAIChatProvider:
         return self._name
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        body = self._body(request)
-        return stream_reply(self._client, self._url, headers=self._headers, body=body, reply=_Reply())
+        return stream_reply(self._endpoint, self._body(request), _Reply())
 
     async def warm_up(self) -> None:
         return None
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._endpoint.client.aclose()
 
     def _body(self, request: ModelRequest) -> dict[str, Any]:
         sampling = request.sampling
@@ -75,8 +132,8 @@ class _Reply(StreamedReply):
             self.is_done = True
             return None
         chunk = parse(payload)
-        if reported := chunk.get("error"):
-            raise ErrorInStreamError(str(reported)[:2000])
+        if failure := chunk.get("error"):
+            raise reported(failure, words=ERROR_WORDS, otherwise=ErrorInStreamError)
         if usage := chunk.get("usage"):
             self._usage = _usage(usage)
         choices = chunk.get("choices")
