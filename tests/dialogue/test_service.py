@@ -326,7 +326,7 @@ class TestGenerateAssistantResponse:
         return conversation.id
 
     async def test_it_records_the_reply_with_tokens_and_gives_both(self, open_engine: OpenEngine) -> None:
-        usage = TokenUsage(input_tokens=11, cached_tokens=3, output_tokens=2)
+        usage = TokenUsage(input_tokens=11, cached_tokens=3, output_tokens=2, cache_write_tokens=5, reasoning_tokens=0)
         service = Service(await open_engine(ScriptedModel([Say("Hello, "), Say("Ada.")], usage=usage)), user_id="ada")
         conversation = await service.create_conversation()
         await service.record_user_message(conversation.id, "Hello")
@@ -335,6 +335,7 @@ class TestGenerateAssistantResponse:
         assert (reply.token_count, reply.llm_request_id) == (2, request.llm_request_id)
         assert (request.provider, request.model, request.finish_reason) == ("scripted", "test", "stop")
         assert (request.input_tokens, request.cached_tokens, request.output_tokens) == (11, 3, 2)
+        assert (request.cache_write_tokens, request.reasoning_tokens) == (5, 0)
         assert is_canonical_uuid(request.llm_request_id)
         assert request.latency_ms >= 0
         after = await service.get_conversation_detail(conversation.id)

@@ -66,7 +66,9 @@ class TestProtocol:
     async def test_a_turn_is_started_said_and_completed(self, served: ServedApp, model: ScriptedModel) -> None:
         pieces = ["Hel", "lo ", WAVE, "!"]
         model.then(*(line for piece in pieces for line in (Say(piece), Pause(0.05))))
-        model._usage = TokenUsage(input_tokens=7, cached_tokens=2, output_tokens=5)
+        model._usage = TokenUsage(
+            input_tokens=7, cached_tokens=2, output_tokens=5, cache_write_tokens=1, reasoning_tokens=4
+        )
         conversation_id = (await new_conversation(served.client))["id"]
         started, *deltas, completed = await streamed(served.client, conversation_id, "Hello")
 
@@ -86,9 +88,13 @@ class TestProtocol:
         assert completed.data["usage"] == {
             "input_tokens": 7,
             "cached_tokens": 2,
+            "cache_write_tokens": 1,
             "output_tokens": 5,
+            "reasoning_tokens": 4,
             "source": "provider",
         }
+        [attempt] = completed.data["attempts"]
+        assert (attempt["usage"], attempt["cost"]) == (completed.data["usage"], None)
         assert "cost" in completed.data
         stored = await conversation_of(served.client, conversation_id)
         assert stored["messages"][-1] == completed.data["message"]

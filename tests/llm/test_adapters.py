@@ -458,6 +458,28 @@ class TestOpenAI:
         expected = usage and TokenUsage(input_tokens=usage[0], cached_tokens=usage[1], output_tokens=usage[2])
         assert finished.usage == expected
 
+    @pytest.mark.parametrize(
+        ("reported", "wrote"),
+        [
+            ({"completion_tokens": 40, "total_tokens": 49}, 40),
+            ({"completion_tokens": 10, "total_tokens": 49}, 40),
+            ({"completion_tokens": 40}, 40),
+        ],
+        ids=["reasoning inside", "reasoning beside", "no total"],
+    )
+    async def test_reasoning_is_part_of_the_output_however_it_is_reported(
+        self, stub: StubService, reported: dict[str, Any], wrote: int
+    ) -> None:
+        details = {
+            "prompt_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 2},
+            "completion_tokens_details": {"reasoning_tokens": 30},
+        }
+        stub.plan = [OPEN_STREAM, *openai_events("hi", usage={"prompt_tokens": 9, **details, **reported})]
+        _, finished = await hear(openai_at(stub.base_url))
+        assert finished.usage == TokenUsage(
+            input_tokens=9, cached_tokens=3, cache_write_tokens=2, output_tokens=wrote, reasoning_tokens=30
+        )
+
     async def test_a_stream_that_ends_without_done_is_whole_once_it_has_a_reason(self, stub: StubService) -> None:
         stub.plan = [OPEN_STREAM, *openai_events("hi", finish="length")[:-1]]
         assert (await hear(openai_at(stub.base_url)))[1].finish_reason == "length"
@@ -494,17 +516,20 @@ class TestAnthropic:
     @pytest.mark.parametrize(
         ("reported", "usage"),
         [
-            ({}, (7, 0, 5)),
-            ({"cache_read_input_tokens": 100, "cache_creation_input_tokens": 20}, (127, 100, 5)),
-            ({"cache_read_input_tokens": None}, (7, 0, 5)),
+            ({}, (7, 0, 0, 5)),
+            ({"cache_read_input_tokens": 100, "cache_creation_input_tokens": 20}, (127, 100, 20, 5)),
+            ({"cache_read_input_tokens": None}, (7, 0, 0, 5)),
         ],
     )
-    async def test_input_counts_what_was_cached_too(
-        self, stub: StubService, reported: dict[str, Any], usage: tuple[int, int, int]
+    async def test_input_counts_what_was_cached_or_written_to_the_cache_too(
+        self, stub: StubService, reported: dict[str, Any], usage: tuple[int, int, int, int]
     ) -> None:
         stub.plan = [OPEN_STREAM, *anthropic_events("hi", usage=reported)]
         _, finished = await hear(anthropic_at(stub.base_url))
-        assert finished.usage == TokenUsage(input_tokens=usage[0], cached_tokens=usage[1], output_tokens=usage[2])
+        read, cached, written, wrote = usage
+        assert finished.usage == TokenUsage(
+            input_tokens=read, cached_tokens=cached, cache_write_tokens=written, output_tokens=wrote
+        )
 
     @pytest.mark.parametrize(
         ("theirs", "ours"),

@@ -155,6 +155,8 @@ class TestStrangeAnswer:
         "usage",
         [
             TokenUsage(input_tokens=3, cached_tokens=9, output_tokens=1),
+            TokenUsage(input_tokens=5, cached_tokens=3, output_tokens=1, cache_write_tokens=4, reasoning_tokens=2),
+            TokenUsage(input_tokens=5, cached_tokens=0, output_tokens=1, cache_write_tokens=-4, reasoning_tokens=-2),
             TokenUsage(input_tokens=-1, cached_tokens=0, output_tokens=-1),
             TokenUsage(input_tokens=2**40, cached_tokens=0, output_tokens=2**40),
         ],
@@ -169,6 +171,10 @@ class TestStrangeAnswer:
         assert detail.turn.state is TurnState.COMPLETED
         assert detail.reply is not None
         assert detail.reply.content == "one "
+        [attempt] = detail.attempts
+        assert attempt.usage is not None
+        assert attempt.usage.cached_tokens + attempt.usage.cache_write_tokens <= attempt.usage.input_tokens
+        assert 0 <= attempt.usage.reasoning_tokens <= attempt.usage.output_tokens
 
     async def test_an_empty_reply_completes_without_a_message(self, open_engine: OpenEngine) -> None:
         engine = await open_engine(ScriptedModel([]))

@@ -72,7 +72,7 @@ class TestSubmit:
         assert model.stored == ["Are you there?"]
 
     async def test_a_turn_is_two_messages_one_call_and_their_sums(self, open_engine: OpenEngine) -> None:
-        usage = TokenUsage(input_tokens=11, cached_tokens=3, output_tokens=7)
+        usage = TokenUsage(input_tokens=11, cached_tokens=3, output_tokens=9, cache_write_tokens=4, reasoning_tokens=2)
         engine = await open_engine(ScriptedModel([Say("Hel"), Say("lo")], usage=usage))
         conversation = await begin(engine)
         turn = await ask(engine, conversation.id, "hi", message_metadata={"a": [1]}, reply_metadata={"b": 2})
@@ -94,7 +94,7 @@ class TestSubmit:
         assert attempt.first_token_ms is not None
         assert 0 <= attempt.first_token_ms <= attempt.latency_ms
         assert (after.message_count, after.last_sequence) == (2, 2)
-        assert (after.input_tokens, after.output_tokens) == (11, 7)
+        assert (after.input_tokens, after.output_tokens) == (11, 9)
         assert await engine.turns.get(conversation.id, turn.id, owner_id=ADA) == detail
 
     async def test_without_reported_usage_the_reply_has_no_count_and_the_totals_an_estimate(

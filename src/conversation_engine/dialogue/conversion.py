@@ -105,6 +105,8 @@ def request_metadata_of(attempt: Attempt) -> LLMRequestMetadata:
         input_tokens=usage.input_tokens if usage else None,
         cached_tokens=usage.cached_tokens if usage else None,
         output_tokens=usage.output_tokens if usage else None,
+        cache_write_tokens=usage.cache_write_tokens if usage else None,
+        reasoning_tokens=usage.reasoning_tokens if usage else None,
         cost=attempt.cost if usage else None,
         latency_ms=attempt.latency_ms,
         finish_reason=attempt.finish_reason,

@@ -94,9 +94,16 @@ class LLMRequestMetadata:
     model: str
     """The provider's own name for it."""
     input_tokens: int | None
-    """Everything the model read, cached tokens included; this and the next three: `None` where nobody reported it."""
+    """Everything the model read, cached tokens and cache writes included. All six figures are the provider's own:
+    `None` where it reported none."""
     cached_tokens: int | None
+    """The part of `input_tokens` that came from the prompt cache."""
+    cache_write_tokens: int | None
+    """The part of `input_tokens` that was written to the prompt cache."""
     output_tokens: int | None
+    """Everything the model wrote, reasoning included."""
+    reasoning_tokens: int | None
+    """The part of `output_tokens` that was reasoning."""
     cost: Decimal | None
     """US dollars."""
     latency_ms: int

@@ -7,6 +7,7 @@ from conversation_engine.domains.conversations.service import ConversationServic
 from conversation_engine.domains.llm.catalog import Family, ModelCatalog
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.domains.llm.types import ModelPrice
 from conversation_engine.domains.users.secret import local_secret
 from conversation_engine.domains.users.tokens import TokenService
 from conversation_engine.engine.settings import Settings
@@ -51,7 +52,8 @@ def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> Mode
         name: Family(provider=provider, context_tokens=settings.model_context_tokens)
         for name, provider in extra.items()
     }
-    return ModelCatalog(families, default=settings.model)
+    own_prices = {name: ModelPrice(**price.model_dump()) for name, price in settings.model_prices.items()}
+    return ModelCatalog(families, default=settings.model, own_prices=own_prices)
 
 
 def make_signals(settings: Settings) -> Signals:

@@ -10,6 +10,11 @@ PICODOLLARS_PER_DOLLAR = 10**12
 _PICODOLLAR = Decimal(1).scaleb(-12)
 
 
+def exact_dollars(dollars: Decimal) -> Decimal:
+    """`dollars` as both databases keep them, so that sums in Python and in SQL agree to the last digit."""
+    return from_picodollars(to_picodollars(dollars))
+
+
 def to_picodollars(dollars: Decimal) -> int:
     """Whole picodollars, rounded half to even beyond the twelfth digit."""
     return int(dollars.quantize(_PICODOLLAR, rounding=ROUND_HALF_EVEN).scaleb(12))

@@ -65,11 +65,13 @@ class RemovedOut(BaseModel):
 
 
 class UsageOut(BaseModel):
-    """Tokens of all model calls of a turn."""
+    """Tokens of model calls."""
 
-    input_tokens: int = Field(description="Everything the model read, cached tokens included.")
-    cached_tokens: int = Field(description="The part of them that came from the provider's prompt cache.")
-    output_tokens: int
+    input_tokens: int = Field(description="Everything the model read, cached tokens and cache writes included.")
+    cached_tokens: int = Field(description="The part of `input_tokens` that came from the provider's prompt cache.")
+    cache_write_tokens: int = Field(description="The part of `input_tokens` that was written to the prompt cache.")
+    output_tokens: int = Field(description="Everything the model wrote, reasoning included.")
+    reasoning_tokens: int = Field(description="The part of `output_tokens` that was reasoning.")
     source: UsageSource = Field(description="`estimated`: the provider did not say for at least one call.")
 
 
@@ -90,6 +92,8 @@ class AttemptOut(BaseModel):
     status: str
     latency_ms: int
     first_token_ms: int | None
+    usage: UsageOut | None
+    cost: Decimal | None = Field(description="US dollars, exact; null where the price or the usage is unknown.")
     finish_reason: str | None
     error_code: str | None
 
@@ -212,7 +216,9 @@ def _usage(attempts: Sequence[Attempt]) -> UsageOut | None:
     return UsageOut(
         input_tokens=sum(usage.input_tokens for usage in used),
         cached_tokens=sum(usage.cached_tokens for usage in used),
+        cache_write_tokens=sum(usage.cache_write_tokens for usage in used),
         output_tokens=sum(usage.output_tokens for usage in used),
+        reasoning_tokens=sum(usage.reasoning_tokens for usage in used),
         source=UsageSource.ESTIMATED if is_estimated else UsageSource.PROVIDER,
     )
 
@@ -232,6 +238,8 @@ def _attempt(attempt: Attempt) -> AttemptOut:
         status=attempt.status.value,
         latency_ms=attempt.latency_ms,
         first_token_ms=attempt.first_token_ms,
+        usage=_usage([attempt]),
+        cost=attempt.cost,
         finish_reason=attempt.finish_reason,
         error_code=attempt.error_code,
     )

@@ -9,7 +9,7 @@ from typing import Final
 from conversation_engine.domains.llm.errors import UnknownModelError
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.pricing import load_prices
-from conversation_engine.domains.llm.types import ModelCard
+from conversation_engine.domains.llm.types import ModelCard, ModelPrice
 from conversation_engine.kernel.text import checked_text
 
 MODEL_LIMIT_CHARACTERS: Final = 255
@@ -30,9 +30,13 @@ class Family:
 class ModelCatalog:
     """Resolves the names that people use."""
 
-    def __init__(self, families: Mapping[str, Family], *, default: str) -> None:
+    def __init__(
+        self, families: Mapping[str, Family], *, default: str, own_prices: Mapping[str, ModelPrice] | None = None
+    ) -> None:
+        """`own_prices` by the name that people use, which may end with `*`: the longest that fits counts."""
         self._families = families
         self._default = default
+        self._own_prices = dict(sorted((own_prices or {}).items(), key=lambda entry: -len(entry[0])))
 
     def card(self, name: str | None) -> ModelCard:
         """The model of this name (`None`: the default). Raises UnknownModelError, or InvalidTextError for no name."""
@@ -47,6 +51,7 @@ class ModelCatalog:
             provider_model=family.only_model or model,
             context_tokens=family.context_tokens,
             is_free=family.is_free,
+            own_price=self._own_price(wanted),
         )
 
     def provider(self, card: ModelCard) -> ModelProvider:
@@ -65,6 +70,16 @@ class ModelCatalog:
         async with AsyncExitStack() as stack:
             for family in self._families.values():
                 stack.push_async_callback(family.provider.aclose)
+
+    def _own_price(self, name: str) -> ModelPrice | None:
+        if (exact := self._own_prices.get(name)) is not None:
+            return exact
+        fitting = (
+            price
+            for pattern, price in self._own_prices.items()
+            if pattern.endswith("*") and name.startswith(pattern[:-1])
+        )
+        return next(fitting, None)
 
     def _patterns(self) -> list[str]:
         return [name if family.only_model else f"{name}/NAME" for name, family in self._families.items()]

@@ -29,6 +29,8 @@ class LlmRequestModel(Base):
     input_tokens: Mapped[int | None] = mapped_column(Integer)
     output_tokens: Mapped[int | None] = mapped_column(Integer)
     cached_tokens: Mapped[int | None] = mapped_column(Integer)
+    cache_write_tokens: Mapped[int | None] = mapped_column(Integer)
+    reasoning_tokens: Mapped[int | None] = mapped_column(Integer)
     usage_source: Mapped[str | None] = mapped_column(String(20))
     cost: Mapped[Decimal | None] = mapped_column(MoneyType)
     finish_reason: Mapped[str | None] = mapped_column(String(50))

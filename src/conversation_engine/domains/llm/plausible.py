@@ -23,8 +23,20 @@ def plausible(finished: ReplyFinished) -> ReplyFinished:
 
 
 def _usage(usage: TokenUsage) -> TokenUsage | None:
-    counts = (usage.input_tokens, usage.cached_tokens, usage.output_tokens)
+    counts = (
+        usage.input_tokens,
+        usage.cached_tokens,
+        usage.cache_write_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+    )
     if not all(0 <= count <= TOKEN_LIMIT for count in counts):
         _log.warning("model.odd_usage", counts=counts)
         return None
-    return replace(usage, cached_tokens=min(usage.cached_tokens, usage.input_tokens))
+    cached = min(usage.cached_tokens, usage.input_tokens)
+    return replace(
+        usage,
+        cached_tokens=cached,
+        cache_write_tokens=min(usage.cache_write_tokens, usage.input_tokens - cached),
+        reasoning_tokens=min(usage.reasoning_tokens, usage.output_tokens),
+    )

@@ -37,6 +37,8 @@ class LlmRequestRepo:
                 "input_tokens": usage.input_tokens if usage else None,
                 "output_tokens": usage.output_tokens if usage else None,
                 "cached_tokens": usage.cached_tokens if usage else None,
+                "cache_write_tokens": usage.cache_write_tokens if usage else None,
+                "reasoning_tokens": usage.reasoning_tokens if usage else None,
                 "usage_source": usage.source.value if usage else None,
                 "cost": attempt.cost,
                 "finish_reason": attempt.finish_reason,
@@ -59,6 +61,8 @@ def _attempt(row: Row[Any]) -> Attempt:
             input_tokens=row.input_tokens,
             cached_tokens=row.cached_tokens or 0,
             output_tokens=row.output_tokens or 0,
+            cache_write_tokens=row.cache_write_tokens or 0,
+            reasoning_tokens=row.reasoning_tokens or 0,
             source=UsageSource(row.usage_source),
         )
     return Attempt(

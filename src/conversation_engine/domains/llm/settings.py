@@ -1,6 +1,23 @@
 """Which models answer, and how long we wait for them."""
 
-from pydantic import BaseModel, Field, SecretStr
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=24, decimal_places=12)]
+"""Per million tokens."""
+
+
+class PriceSetting(BaseModel):
+    """A model's price, in US dollars per million tokens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: Dollars
+    output: Dollars
+    cached: Dollars | None = None
+    cache_write: Dollars | None = None
 
 
 class LlmSettings(BaseModel):
@@ -27,6 +44,12 @@ class LlmSettings(BaseModel):
     )
     model_context_tokens: int = Field(
         128_000, ge=256, description="Context length assumed for a hosted model, prompt and reply together."
+    )
+    model_prices: dict[str, PriceSetting] = Field(
+        default_factory=dict,
+        description="Own prices by model, in US dollars per million tokens, instead of the packaged table's: "
+        '`{"openai/our-llama": {"input": "0.10", "output": "0.40", "cached": "0.02", "cache_write": "0.12"}}`. The '
+        "last two may be left out (as `input`); `0` is free. A name may end with `*`.",
     )
     reply_limit_tokens: int = Field(1024, ge=1, description="Longest reply asked for unless a turn says otherwise.")
     connect_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection to a model service.")

@@ -63,15 +63,24 @@ class UsageSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenUsage:
-    """What one call used."""
+    """What one call used, whatever the provider's way of counting.
+
+    `cached_tokens + cache_write_tokens <= input_tokens` and `reasoning_tokens <= output_tokens`: the sum of input and
+    output is everything. Adapters of services that report the parts side by side (Anthropic) add them up.
+    """
 
     input_tokens: int
-    """Everything the model read, cached tokens included."""
+    """Everything the model read, cached tokens and cache writes included."""
     cached_tokens: int
     """The part of `input_tokens` that came from the provider's prompt cache."""
     output_tokens: int
-    """Everything the model wrote."""
+    """Everything the model wrote, reasoning that nobody is shown included."""
+    cache_write_tokens: int = 0
+    """The part of `input_tokens` that was written to the prompt cache, for later calls; none of it is cached yet."""
+    reasoning_tokens: int = 0
+    """The part of `output_tokens` that was reasoning; 0 too where the provider does not tell it apart."""
     source: UsageSource = UsageSource.PROVIDER
+    """Who counted all of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +104,23 @@ ModelEvent = TextDelta | ReplyFinished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPrice:
+    """What a model costs: US dollars per million tokens, none negative."""
+
+    input: Decimal | None
+    output: Decimal | None
+    """`None`, here and above: nobody knows."""
+    cached: Decimal | None = None
+    """Input from the prompt cache; `None`: as `input`."""
+    cache_write: Decimal | None = None
+    """Input that is written to the prompt cache; `None`: as `input`."""
+    reasoning: Decimal | None = None
+    """The part of the output that nobody is shown; `None`: as `output`."""
+    call: Decimal = Decimal(0)
+    """Dollars for each call, whatever its size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
     """What we know of a model before calling it."""
 
@@ -106,6 +132,8 @@ class ModelCard:
     """Prompt and reply together."""
     is_free: bool = False
     """Whether a call costs nothing by definition (a model on our own machine)."""
+    own_price: ModelPrice | None = None
+    """Set where the operator names a price; it goes before every table."""
 
 
 class AttemptStatus(StrEnum):

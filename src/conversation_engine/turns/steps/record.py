@@ -140,7 +140,7 @@ def _message(ending: Ending) -> NewMessage:
         role=MessageRole.ASSISTANT,
         content=ending.text,
         status=MessageStatus.COMPLETE if ending.state is TurnState.COMPLETED else MessageStatus.PARTIAL,
-        token_count=usage.output_tokens if usage else None,
+        token_count=usage.output_tokens - usage.reasoning_tokens if usage else None,
         cost=last.cost if last and usage else None,
         turn_id=ending.turn.id,
         parent_id=ending.turn.user_message_id,

@@ -118,6 +118,7 @@ class _Reply(StreamedReply):
         self._finish_reason: str | None = None
         self._input_tokens: int | None = None
         self._cached_tokens = 0
+        self._cache_write_tokens = 0
         self._output_tokens = 0
 
     def finished(self) -> ReplyFinished:
@@ -131,6 +132,7 @@ class _Reply(StreamedReply):
         return TokenUsage(
             input_tokens=self._input_tokens,
             cached_tokens=self._cached_tokens,
+            cache_write_tokens=self._cache_write_tokens,
             output_tokens=self._output_tokens,
         )
 
@@ -156,8 +158,8 @@ class _Reply(StreamedReply):
             self._output_tokens = count(usage["output_tokens"])
 
     def _read_usage(self, usage: dict[str, Any]) -> None:
-        """Anthropic's `input_tokens` leave the cached ones out; ours include them."""
+        """Anthropic's `input_tokens` leave the cached and the cache-written ones out; ours include them."""
         self._cached_tokens = count(usage.get("cache_read_input_tokens"))
-        written = count(usage.get("cache_creation_input_tokens"))
-        self._input_tokens = count(usage.get("input_tokens")) + self._cached_tokens + written
+        self._cache_write_tokens = count(usage.get("cache_creation_input_tokens"))
+        self._input_tokens = count(usage.get("input_tokens")) + self._cached_tokens + self._cache_write_tokens
         self._output_tokens = count(usage.get("output_tokens"))

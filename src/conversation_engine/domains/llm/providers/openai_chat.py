@@ -147,9 +147,15 @@ class _Reply(StreamedReply):
 
 
 def _usage(usage: dict[str, Any]) -> TokenUsage:
-    details = usage.get("prompt_tokens_details") or {}
+    read, wrote = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+    read_details = usage.get("prompt_tokens_details") or {}
+    reasoning = count((usage.get("completion_tokens_details") or {}).get("reasoning_tokens"))
+    if reasoning and count(usage.get("total_tokens")) == read + wrote + reasoning:
+        wrote += reasoning  # some services count the reasoning beside the rest, as their total shows
     return TokenUsage(
-        input_tokens=count(usage.get("prompt_tokens")),
-        cached_tokens=count(details.get("cached_tokens")),
-        output_tokens=count(usage.get("completion_tokens")),
+        input_tokens=read,
+        cached_tokens=count(read_details.get("cached_tokens")),
+        output_tokens=wrote,
+        cache_write_tokens=count(read_details.get("cache_write_tokens")),
+        reasoning_tokens=reasoning,
     )
