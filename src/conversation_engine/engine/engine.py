@@ -10,6 +10,7 @@ from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_catalog, make_signals, make_turns
 from conversation_engine.infra.db.opening import backend_of, open_database
+from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock, SystemClock
 from conversation_engine.turns.service import TurnService
@@ -40,6 +41,7 @@ class ConversationEngine:
         self.clock = clock or SystemClock()
         self.database = open_database(self.settings.resolved_database_url, self.settings)
         self._signals = make_signals(self.settings)
+        self.jobs = JobQueue(self.database, clock=self.clock, settings=self.settings)
         self._catalog = make_catalog(self.settings, providers or {})
         self.conversations: ConversationService
         self.turns: TurnService
@@ -53,10 +55,12 @@ class ConversationEngine:
         await prepare(self.database, is_embedded=is_embedded)
         await self._signals.start()
         await self.turns.start()
+        self.jobs.start()
 
     async def aclose(self) -> None:
         """Let running turns end (see `CE_GRACE_SECONDS`), then let go of everything."""
         await self.turns.aclose()
+        await self.jobs.aclose()
         await self._signals.aclose()
         await self._catalog.aclose()
         await self.database.aclose()

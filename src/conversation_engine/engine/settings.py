@@ -14,6 +14,7 @@ from conversation_engine.domains.llm.settings import LlmSettings
 from conversation_engine.domains.users.settings import TokenSettings
 from conversation_engine.infra.db.settings import DatabaseSettings
 from conversation_engine.infra.idempotency.settings import IdempotencySettings
+from conversation_engine.infra.jobs.settings import JobSettings
 from conversation_engine.infra.signals.settings import SignalSettings
 from conversation_engine.infra.web.settings import WebSettings
 from conversation_engine.turns.settings import TurnSettings
@@ -27,6 +28,7 @@ class Settings(
     LlmSettings,
     TurnSettings,
     IdempotencySettings,
+    JobSettings,
     TokenSettings,
     WebSettings,
     DatabaseSettings,
