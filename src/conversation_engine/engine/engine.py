@@ -8,7 +8,7 @@ from conversation_engine.domains.conversations.service import ConversationServic
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.settings import Settings
-from conversation_engine.engine.wiring import make_catalog, make_signals, make_turns
+from conversation_engine.engine.wiring import make_catalog, make_personas, make_signals, make_turns
 from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.observability.logs import get_logger
@@ -48,6 +48,8 @@ class ConversationEngine:
         self.conversations, self.turns = make_turns(
             self.database, self._catalog, settings=self.settings, clock=self.clock, signals=self._signals
         )
+
+        self.personas = make_personas(self.database, settings=self.settings, clock=self.clock)
 
     async def start(self) -> None:
         """Make sure of the schema (see `migrating.prepare`) and begin to take turns. Raises SchemaMismatchError."""

@@ -4,12 +4,20 @@ from sqlalchemy import MetaData
 
 from conversation_engine.domains.conversations import models as conversations
 from conversation_engine.domains.llm import models as llm
+from conversation_engine.domains.personas import models as personas
 from conversation_engine.infra.db.base import Base
 from conversation_engine.infra.idempotency import models as idempotency
 from conversation_engine.infra.jobs import models as jobs
 from conversation_engine.turns import models as turns
 
-_TABLES_ARE_REGISTERED_BY = (conversations, idempotency, jobs, llm, turns)
+_TABLES_ARE_REGISTERED_BY = (
+    conversations,
+    idempotency,
+    jobs,
+    llm,
+    personas,
+    turns,
+)
 
 
 def schema() -> MetaData:

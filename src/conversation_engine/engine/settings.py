@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from conversation_engine.domains.conversations.settings import ConversationSettings
 from conversation_engine.domains.llm.settings import LlmSettings
+from conversation_engine.domains.personas.settings import PersonaSettings
 from conversation_engine.domains.users.settings import TokenSettings
 from conversation_engine.infra.db.settings import DatabaseSettings
 from conversation_engine.infra.idempotency.settings import IdempotencySettings
@@ -29,6 +30,7 @@ class Settings(
     TurnSettings,
     IdempotencySettings,
     JobSettings,
+    PersonaSettings,
     TokenSettings,
     WebSettings,
     DatabaseSettings,

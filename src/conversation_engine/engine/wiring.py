@@ -8,6 +8,8 @@ from conversation_engine.domains.llm.catalog import Family, ModelCatalog
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import ModelPrice
+from conversation_engine.domains.personas.prompts.library import PromptLibrary
+from conversation_engine.domains.personas.service import PersonaService
 from conversation_engine.domains.users.secret import local_secret
 from conversation_engine.domains.users.tokens import TokenService
 from conversation_engine.engine.settings import Settings
@@ -89,6 +91,12 @@ def make_turns(
         signals=signals,
     )
     return conversations, turns
+
+
+def make_personas(database: Database, *, settings: Settings, clock: Clock) -> PersonaService:
+    """Clients and prompt templates. Raises TemplateUnreadableError."""
+    ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
+    return PersonaService(database, clock=clock, ledger=ledger, library=PromptLibrary(settings.prompts_dir))
 
 
 def make_tokens(settings: Settings, clock: Clock) -> TokenService:

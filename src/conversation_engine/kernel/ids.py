@@ -9,6 +9,7 @@ ConversationId = NewType("ConversationId", str)
 MessageId = NewType("MessageId", str)
 TurnId = NewType("TurnId", str)
 LlmRequestId = NewType("LlmRequestId", str)
+PersonaId = NewType("PersonaId", str)
 UserId = NewType("UserId", str)
 """Who owns things: the `sub` of a token, or whatever id an embedding product uses. Opaque to us."""
 

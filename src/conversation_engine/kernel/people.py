@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from conversation_engine.kernel.errors import EngineError, Kind
 from conversation_engine.kernel.ids import UserId
 
 
@@ -20,3 +21,20 @@ class Principal:
 
     user_id: UserId
     role: Role
+
+
+class RoleForbiddenError(EngineError):
+    """The caller's role does not include this."""
+
+    code = "role_forbidden"
+    kind = Kind.FORBIDDEN
+
+    def __init__(self, *allowed: Role) -> None:
+        roles = " or ".join(role.value for role in allowed)
+        super().__init__(f"That is for the role {roles}. Ask an admin for it.", roles=[role.value for role in allowed])
+
+
+def require_role(caller: Principal, *allowed: Role) -> None:
+    """Raises RoleForbiddenError unless the caller has one of these roles."""
+    if caller.role not in allowed:
+        raise RoleForbiddenError(*allowed)

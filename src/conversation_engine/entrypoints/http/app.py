@@ -9,6 +9,7 @@ from fastapi import FastAPI
 import conversation_engine.entrypoints.http.errors as problems
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.llm.ports import ModelProvider
+from conversation_engine.domains.personas.service import PersonaService
 from conversation_engine.domains.users.errors import NotAuthenticatedError, SecretRequiredError
 from conversation_engine.domains.users.tokens import TokenService
 from conversation_engine.engine.engine import ConversationEngine
@@ -54,7 +55,11 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with ConversationEngine(settings, providers=providers) as engine:
-            app.state.services = {ConversationService: engine.conversations, TurnService: engine.turns}
+            app.state.services = {
+                ConversationService: engine.conversations,
+                PersonaService: engine.personas,
+                TurnService: engine.turns,
+            }
             app.state.is_database_ready = engine.is_database_ready
             tune()
             warming = asyncio.create_task(engine.warm_up())

@@ -1,6 +1,7 @@
 """The one list of routers."""
 
 from conversation_engine.domains.conversations.routes import router as conversations
+from conversation_engine.domains.personas.routes import router as personas
 from conversation_engine.turns.routes import router as turns
 
-ROUTERS = (conversations, turns)
+ROUTERS = (conversations, turns, personas)

@@ -1,0 +1,1 @@
+"""Prompt templates: named, versioned, with typed variables."""

@@ -1,0 +1,106 @@
+"""Who may do what, route by route: the table that `test_walk.py` walks. A route that is not here fails the walk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.http.world import EVERYBODY, PROFILE
+
+Route = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Who is let in to a route, how the others are refused, and a body that it takes."""
+
+    allowed: frozenset[str]
+    refused_as: frozenset[str] = frozenset()
+    """Codes that the others may hear, all of them 403."""
+    missing_as: str | None = None
+    """The code for ids of nothing, a 404; `None`: the route has no id that can be missing."""
+    entitled: frozenset[str] = frozenset()
+    """Whose answers may hold what Ada and Tess wrote; for routes that everybody may call."""
+    body: Any = None
+
+
+OWNER = frozenset({"ada"})
+TEACHERS = frozenset({"tess", "theo", "root"})
+CLIENT_OWNERS = frozenset({"tess", "root"})
+ROLE = frozenset({"role_forbidden"})
+
+
+def conversation(body: Any = None) -> Rule:
+    """A thing inside a conversation: for its owner alone, whatever the others' roles."""
+    return Rule(
+        allowed=OWNER,
+        refused_as=frozenset({"conversation_forbidden"}),
+        missing_as="conversation_not_found",
+        entitled=OWNER,
+        body=body,
+    )
+
+
+def persona(body: Any = None) -> Rule:
+    """A thing of one client: for its teacher and admins."""
+    return Rule(
+        allowed=CLIENT_OWNERS,
+        refused_as=ROLE | {"persona_forbidden"},
+        missing_as="persona_not_found",
+        entitled=CLIENT_OWNERS,
+        body=body,
+    )
+
+
+OPEN: frozenset[Route] = frozenset({("GET", "/healthz"), ("GET", "/readyz")})
+"""Beside these only `/docs` and `/openapi.json` need no token."""
+
+RULES: Mapping[Route, Rule] = {
+    ("POST", "/conversations"): Rule(allowed=EVERYBODY, body={}),
+    ("GET", "/conversations"): Rule(allowed=EVERYBODY, entitled=OWNER),
+    ("GET", "/conversations/{conversation_id}"): conversation(),
+    ("PATCH", "/conversations/{conversation_id}"): conversation({"title": "Mine now"}),
+    ("DELETE", "/conversations/{conversation_id}"): conversation(),
+    ("PUT", "/conversations/{conversation_id}/title"): conversation({"title": "Mine now"}),
+    ("POST", "/conversations/{conversation_id}/end"): conversation(),
+    ("GET", "/conversations/{conversation_id}/messages"): conversation(),
+    ("POST", "/conversations/{conversation_id}/messages"): conversation({"role": "user", "content": "Mine now"}),
+    ("GET", "/conversations/{conversation_id}/path"): conversation(),
+    ("GET", "/conversations/{conversation_id}/messages/{message_id}/siblings"): conversation(),
+    ("POST", "/conversations/{conversation_id}/messages/{message_id}/choose"): conversation(),
+    ("POST", "/conversations/{conversation_id}/messages/{message_id}/fork"): conversation(),
+    ("POST", "/conversations/{conversation_id}/messages/{message_id}/edit"): conversation({"content": "Mine now"}),
+    ("POST", "/conversations/{conversation_id}/messages/{message_id}/regenerate"): conversation(),
+    ("DELETE", "/conversations/{conversation_id}/messages/{message_id}"): conversation(),
+    ("POST", "/conversations/{conversation_id}/turns"): conversation({"content": "Mine now"}),
+    ("GET", "/conversations/{conversation_id}/turns"): conversation(),
+    ("GET", "/conversations/{conversation_id}/turns/{turn_id}"): conversation(),
+    ("GET", "/conversations/{conversation_id}/turns/{turn_id}/events"): conversation(),
+    ("POST", "/conversations/{conversation_id}/turns/{turn_id}/cancel"): conversation(),
+    ("GET", "/conversations/{conversation_id}/turns/{turn_id}/manifest"): conversation(),
+    ("GET", "/conversations/{conversation_id}/context"): conversation(),
+    ("POST", "/personas"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=EVERYBODY, body=PROFILE),
+    ("GET", "/personas"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=CLIENT_OWNERS),
+    ("POST", "/personas/preview"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=EVERYBODY, body=PROFILE),
+    ("GET", "/personas/{persona_id}"): persona(),
+    ("PUT", "/personas/{persona_id}"): persona({"profile": {"name": "Mine now"}}),
+    ("GET", "/personas/{persona_id}/versions"): persona(),
+    ("GET", "/personas/{persona_id}/prompt"): persona(),
+    ("POST", "/personas/{persona_id}/archive"): persona(),
+    ("POST", "/personas/{persona_id}/restore"): persona(),
+    ("GET", "/personas/{persona_id}/shares"): persona(),
+    ("PUT", "/personas/{persona_id}/shares"): persona({"everyone": True}),
+    ("GET", "/clients"): Rule(allowed=EVERYBODY, entitled=frozenset({"ada", "tess"})),
+    ("GET", "/clients/{persona_id}"): Rule(
+        allowed=frozenset({"ada", "tess", "root"}),
+        refused_as=frozenset({"persona_forbidden"}),
+        missing_as="persona_not_found",
+        entitled=frozenset({"ada", "tess", "root"}),
+    ),
+    ("GET", "/prompt-templates"): Rule(allowed=EVERYBODY),
+    ("GET", "/prompt-templates/{name}"): Rule(allowed=EVERYBODY, missing_as="template_not_found"),
+    ("POST", "/prompt-templates/{name}/render"): Rule(
+        allowed=EVERYBODY,
+        missing_as="template_not_found",
+        body={"variables": {"subject": "law", "level": "beginner"}},
+    ),
+}

@@ -1,0 +1,117 @@
+"""Every route of the OpenAPI document, by people of every role: `rules.py` says who is let in. A new route is not
+covered before it has a rule, and then this fails.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from conversation_engine.engine.settings import Settings
+from tests.http.rules import OPEN, RULES, Route
+from tests.http.scenes import MISSING_ID, problem_in
+from tests.http.world import ROLES, SECRET_WORDS, World, furnish, people
+
+BAD_IDS = ("1", "x", "%00", "%ff", "..%5c", "01890a5d-ac96-774b-bcce-b302099a805g", "9" * 5000)
+
+
+@pytest.fixture
+async def world(app: FastAPI, settings: Settings) -> AsyncIterator[World]:
+    """People of every role; Ada's conversation and Tess's client."""
+    world = World(clients=people(app, settings))
+    yield await furnish(world)
+    for client in world.clients.values():
+        await client.aclose()
+
+
+def routes_of(app: FastAPI) -> Iterator[Route]:
+    """Every method and path template of the service."""
+    for path, operations in app.openapi()["paths"].items():
+        for method in operations:
+            yield method.upper(), path
+
+
+async def call(client: httpx2.AsyncClient, route: Route, ids: dict[str, str]) -> httpx2.Response:
+    """Call a route with a body that it would take."""
+    method, path = route
+    rule = RULES.get(route)
+    return await client.request(method, path.format(**ids), json=rule.body if rule else None)
+
+
+def is_about_something(route: Route) -> bool:
+    """Whether its path names an id of ours."""
+    return "_id}" in route[1]
+
+
+class TestTheTable:
+    async def test_it_has_every_route_and_no_other(self, app: FastAPI) -> None:
+        assert {*RULES, *OPEN} == set(routes_of(app)), "give the new route a rule in tests/http/rules.py"
+        assert not set(RULES) & OPEN
+
+    def test_a_rule_says_how_the_others_are_refused(self) -> None:
+        for route, rule in RULES.items():
+            assert bool(rule.refused_as) == (rule.allowed != frozenset(ROLES)), route
+            assert rule.missing_as or not is_about_something(route), route
+
+
+class TestWithoutAToken:
+    async def test_every_route_but_the_open_ones_answers_401(self, app: FastAPI) -> None:
+        ids = dict.fromkeys(("conversation_id", "turn_id", "message_id", "persona_id", "name"), MISSING_ID)
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://x") as stranger:
+            for route in RULES:
+                for these in (ids, dict.fromkeys(ids, "x")):  # not even the form of an id is told
+                    response = await call(stranger, route, these)
+                    assert response.status_code == 401, route
+                    assert problem_in(response)["code"] == "not_authenticated"
+                    assert response.headers["www-authenticate"].startswith("Bearer ")
+
+
+@pytest.mark.parametrize("route", RULES, ids=" ".join)
+async def test_each_route_lets_in_whom_it_should(world: World, route: Route) -> None:
+    """One world a route: first those who may not, who change nothing; then ids of nothing; then those who may."""
+    await check_the_refused(world, route)
+    await check_ids_of_nothing(world, route)
+    await check_the_allowed(world, route)
+
+
+async def check_the_refused(world: World, route: Route) -> None:
+    rule = RULES[route]
+    for name in sorted(ROLES.keys() - rule.allowed):
+        response = await call(world[name], route, world.ids)
+        assert response.status_code == 403, (name, response.text)
+        assert problem_in(response)["code"] in rule.refused_as
+        assert_nothing_leaks(response)
+    if "conversation_id" in route[1]:
+        mine = (await world["ada"].get(f"/conversations/{world.ids['conversation_id']}")).json()
+        assert (mine["title"], mine["status"], mine["message_count"]) == ("zeugma", "active", 2)
+    if "persona_id" in route[1]:
+        theirs = (await world["tess"].get(f"/personas/{world.ids['persona_id']}")).json()
+        assert (theirs["version"], theirs["status"], theirs["profile"]["name"]) == (1, "active", "Maria")
+
+
+async def check_ids_of_nothing(world: World, route: Route) -> None:
+    rule = RULES[route]
+    if rule.missing_as is None:
+        return
+    name = min(rule.allowed)
+    response = await call(world[name], route, world.missing())
+    assert (response.status_code, problem_in(response)["code"]) == (404, rule.missing_as)
+    for bad in BAD_IDS if is_about_something(route) else ():
+        response = await call(world[name], route, world.malformed(bad))
+        assert (response.status_code, problem_in(response)["code"]) == (422, "invalid_id"), bad
+
+
+async def check_the_allowed(world: World, route: Route) -> None:
+    rule = RULES[route]
+    for name in sorted(rule.allowed):
+        response = await call(world[name], route, world.ids)
+        assert response.status_code < 400, (name, response.text)
+        if name not in rule.entitled:
+            assert_nothing_leaks(response)
+
+
+def assert_nothing_leaks(response: httpx2.Response) -> None:
+    """Nothing of Ada's and Tess's words."""
+    for word in SECRET_WORDS:
+        assert word not in response.text

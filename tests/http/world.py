@@ -1,0 +1,90 @@
+"""People of every role, and things of theirs that the others may or may not see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+from fastapi import FastAPI
+
+from conversation_engine.engine.settings import Settings
+from conversation_engine.engine.wiring import make_tokens
+from conversation_engine.kernel.clock import SystemClock
+from conversation_engine.kernel.ids import UserId
+from conversation_engine.kernel.people import Principal, Role
+from tests.http.scenes import MISSING_ID, new_conversation
+
+SECRET_WORDS = ("xylograph", "quokka", "zeugma")
+"""Of Ada's conversation, of Tess's client and of its title: in nobody else's answers, unless they are entitled."""
+ROLES: Mapping[str, Role] = {
+    "ada": Role.STUDENT,
+    "bob": Role.STUDENT,
+    "tess": Role.TEACHER,
+    "theo": Role.TEACHER,
+    "root": Role.ADMIN,
+}
+EVERYBODY = frozenset(ROLES)
+PROFILE = {"name": "Maria", "context": "quokka", "background": "quokka", "opening_line": "Good morning. quokka"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Ada talks; Tess has a client that she shares with Ada; Bob, Theo and Root own nothing."""
+
+    clients: Mapping[str, httpx2.AsyncClient]
+    ids: dict[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> httpx2.AsyncClient:
+        return self.clients[name]
+
+    def missing(self) -> dict[str, str]:
+        """Ids of things that do not exist."""
+        return dict.fromkeys(self.ids, MISSING_ID) | {"name": "nosuch"}
+
+    def malformed(self, bad: str) -> dict[str, str]:
+        """Ids that are none."""
+        return dict.fromkeys(self.ids, bad)
+
+
+def people(app: FastAPI, settings: Settings) -> dict[str, httpx2.AsyncClient]:
+    """A client for each, signed in."""
+    tokens = make_tokens(settings, SystemClock())
+
+    def sign(name: str, role: Role) -> str:
+        return tokens.issue(Principal(user_id=UserId(name), role=role), lifetime=timedelta(hours=1))
+
+    return {
+        name: httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=app),
+            base_url="http://engine.test",
+            headers={"Authorization": f"Bearer {sign(name, role)}"},
+        )
+        for name, role in ROLES.items()
+    }
+
+
+async def furnish(world: World) -> World:
+    """Make Ada's and Tess's things."""
+    conversation = await new_conversation(world["ada"], title="zeugma")
+    path = f"/conversations/{conversation['id']}"
+    turn = await posted(world["ada"], f"{path}/turns", {"content": "xylograph"})
+    persona = await posted(world["tess"], "/personas", PROFILE)
+    shared = await world["tess"].put(f"/personas/{persona['id']}/shares", json={"user_ids": ["ada"]})
+    assert shared.status_code == 200
+    world.ids.update(
+        conversation_id=conversation["id"],
+        turn_id=turn["id"],
+        message_id=turn["user_message_id"],
+        persona_id=persona["id"],
+        name="tutor",
+    )
+    return world
+
+
+async def posted(client: httpx2.AsyncClient, path: str, body: Any = None) -> dict[str, Any]:
+    """What a POST made."""
+    response = await client.post(path, json=body)
+    assert response.status_code in (200, 201), (path, response.text)
+    made: dict[str, Any] = response.json()
+    return made
