@@ -22,6 +22,7 @@ def product_environment(data_dir: Path, *, upstream_port: int) -> dict[str, str]
         "CE_MODEL": "openai/stub",
         "CE_OPENAI_BASE_URL": f"http://127.0.0.1:{upstream_port}/v1",
         "CE_OPENAI_API_KEY": "x",
+        "CE_RATE_LIMITS": "off",
         "CE_MODEL_CONTEXT_TOKENS": "8192",  # room for about a hundred of the stub's messages: a long talk fills it
     }
 

@@ -164,6 +164,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         model="scripted/test",
         secret=SecretStr(SECRET),
         grace_seconds=0.2,
+        rate_limits="off",
     )
 
 

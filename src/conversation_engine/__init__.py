@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ConversationSession,
         conversation_engine_provider,
     )
+    from conversation_engine.dialogue.rates import rate_limited
     from conversation_engine.dialogue.service import ConversationEngineService
     from conversation_engine.dialogue.types import (
         ConversationDetailDTO,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         MessageStatus,
         NewConversation,
     )
+    from conversation_engine.domains.limits.errors import RateLimitedError
     from conversation_engine.domains.llm.errors import ModelError
     from conversation_engine.domains.llm.ports import ModelProvider
     from conversation_engine.domains.llm.types import (
@@ -97,6 +99,7 @@ __all__ = [
     "NewConversation",
     "NewTurn",
     "Page",
+    "RateLimitedError",
     "ReplyDelta",
     "ReplyFinished",
     "Sampling",
@@ -116,6 +119,7 @@ __all__ = [
     "conversation_engine_provider",
     "conversation_session",
     "current_conversation",
+    "rate_limited",
 ]
 
 _NAMES_BY_HOME = {
@@ -124,6 +128,7 @@ _NAMES_BY_HOME = {
     "dialogue.decorator": ("conversation_session",),
     "dialogue.errors": ("GenerationFailedError",),
     "dialogue.provider": ("ConversationEngineProvider", "ConversationSession", "conversation_engine_provider"),
+    "dialogue.rates": ("rate_limited",),
     "dialogue.service": ("ConversationEngineService",),
     "dialogue.types": (
         "ConversationDetailDTO",
@@ -142,6 +147,7 @@ _NAMES_BY_HOME = {
         "MessageStatus",
         "NewConversation",
     ),
+    "domains.limits.errors": ("RateLimitedError",),
     "domains.llm.errors": ("ModelError",),
     "domains.llm.ports": ("ModelProvider",),
     "domains.llm.types": (

@@ -78,6 +78,7 @@ RULES: Mapping[Route, Rule] = {
     ("POST", "/conversations/{conversation_id}/turns/{turn_id}/cancel"): conversation(),
     ("GET", "/conversations/{conversation_id}/turns/{turn_id}/manifest"): conversation(),
     ("GET", "/conversations/{conversation_id}/context"): conversation(),
+    ("GET", "/limits"): Rule(allowed=EVERYBODY),
     ("POST", "/personas"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=EVERYBODY, body=PROFILE),
     ("GET", "/personas"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=CLIENT_OWNERS),
     ("POST", "/personas/preview"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=EVERYBODY, body=PROFILE),

@@ -8,7 +8,7 @@ from conversation_engine.domains.conversations.service import ConversationServic
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.settings import Settings
-from conversation_engine.engine.wiring import make_catalog, make_personas, make_signals, make_turns
+from conversation_engine.engine.wiring import make_catalog, make_personas, make_rates, make_signals, make_turns
 from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.observability.logs import get_logger
@@ -42,11 +42,17 @@ class ConversationEngine:
         self.database = open_database(self.settings.resolved_database_url, self.settings)
         self._signals = make_signals(self.settings)
         self.jobs = JobQueue(self.database, clock=self.clock, settings=self.settings)
+        self.rates = make_rates(self.settings, self.clock)
         self._catalog = make_catalog(self.settings, providers or {})
         self.conversations: ConversationService
         self.turns: TurnService
         self.conversations, self.turns = make_turns(
-            self.database, self._catalog, settings=self.settings, clock=self.clock, signals=self._signals
+            self.database,
+            self._catalog,
+            settings=self.settings,
+            clock=self.clock,
+            signals=self._signals,
+            rates=self.rates,
         )
 
         self.personas = make_personas(self.database, settings=self.settings, clock=self.clock)
@@ -64,6 +70,7 @@ class ConversationEngine:
         await self.turns.aclose()
         await self.jobs.aclose()
         await self._signals.aclose()
+        await self.rates.aclose()
         await self._catalog.aclose()
         await self.database.aclose()
 

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from conversation_engine.domains.conversations.settings import ConversationSettings
+from conversation_engine.domains.limits.settings import LimitSettings
 from conversation_engine.domains.llm.settings import LlmSettings
 from conversation_engine.domains.personas.settings import PersonaSettings
 from conversation_engine.domains.users.settings import TokenSettings
@@ -27,6 +28,7 @@ class Settings(
     BaseSettings,
     ConversationSettings,
     LlmSettings,
+    LimitSettings,
     TurnSettings,
     IdempotencySettings,
     JobSettings,

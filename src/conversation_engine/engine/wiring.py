@@ -1,9 +1,10 @@
 """Chooses every implementation."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from conversation_engine.domains.conversations.service import ConversationService
+from conversation_engine.domains.limits.rates import DEFAULT_RULES, OFF, RateLimiter, RateRule, parse_rules
 from conversation_engine.domains.llm.catalog import Family, ModelCatalog
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.service import LlmService
@@ -16,10 +17,15 @@ from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.db.opening import backend_of
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
+from conversation_engine.infra.rates.failover import FailoverWindows
+from conversation_engine.infra.rates.memory import MemoryWindows
+from conversation_engine.infra.rates.ports import RateWindows
 from conversation_engine.infra.signals.local import LocalSignals
 from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
+from conversation_engine.turns.runner import OnUsed
 from conversation_engine.turns.service import TurnService
+from conversation_engine.turns.types import Turn
 
 
 def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> ModelCatalog:
@@ -74,8 +80,35 @@ def make_signals(settings: Settings) -> Signals:
     return LocalSignals()
 
 
+def rate_rules(settings: Settings) -> Sequence[RateRule]:
+    """As CE_RATE_LIMITS says; unset: the defaults on a server for others (it has a secret), none on a laptop.
+
+    Raises BadRateRuleError.
+    """
+    if settings.rate_limits is not None:
+        return parse_rules(settings.rate_limits)
+    return parse_rules(DEFAULT_RULES if settings.secret else OFF)
+
+
+def make_rates(settings: Settings, clock: Clock) -> RateLimiter:
+    """Counts in Valkey where one is configured, and in memory while it is away; else in memory. Connects to nothing."""
+    windows: RateWindows = MemoryWindows(clock)
+    rules = rate_rules(settings)
+    if settings.valkey_url is not None:
+        from conversation_engine.infra.valkey.rates import ValkeyWindows
+
+        windows = FailoverWindows(ValkeyWindows(settings.valkey_url), windows, clock=clock)
+    return RateLimiter(windows, rules)
+
+
 def make_turns(
-    database: Database, catalog: ModelCatalog, *, settings: Settings, clock: Clock, signals: Signals
+    database: Database,
+    catalog: ModelCatalog,
+    *,
+    settings: Settings,
+    clock: Clock,
+    signals: Signals,
+    rates: RateLimiter,
 ) -> tuple[ConversationService, TurnService]:
     """The write path over one database."""
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
@@ -89,6 +122,7 @@ def make_turns(
         settings=settings,
         ledger=ledger,
         signals=signals,
+        on_used=_token_counter(rates) if rates.counts_tokens else None,
     )
     return conversations, turns
 
@@ -97,6 +131,13 @@ def make_personas(database: Database, *, settings: Settings, clock: Clock) -> Pe
     """Clients and prompt templates. Raises TemplateUnreadableError."""
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
     return PersonaService(database, clock=clock, ledger=ledger, library=PromptLibrary(settings.prompts_dir))
+
+
+def _token_counter(rates: RateLimiter) -> OnUsed:
+    async def count(turn: Turn, tokens: int) -> None:
+        await rates.add_tokens(turn.owner_id, turn.role, tokens)
+
+    return count
 
 
 def make_tokens(settings: Settings, clock: Clock) -> TokenService:

@@ -20,3 +20,7 @@ class FakeClock:
         """Let time pass."""
         self._now += timedelta(seconds=seconds)
         self._monotonic += seconds
+
+    def set_wall_clock(self, *, seconds: float) -> None:
+        """Let somebody set the machine's clock, on or back: no time passes."""
+        self._now += timedelta(seconds=seconds)

@@ -17,6 +17,7 @@ class TurnModel(Base):
     id: Mapped[str] = mapped_column(IdType, primary_key=True)
     conversation_id: Mapped[str] = mapped_column(IdType, ForeignKey("conversations.id", ondelete="CASCADE"))
     owner_id: Mapped[str] = mapped_column(String(255))
+    role: Mapped[str | None] = mapped_column(String(20))
     state: Mapped[str] = mapped_column(String(20))
     attempt: Mapped[int] = mapped_column(Integer)
     model: Mapped[str] = mapped_column(String(255))

@@ -11,6 +11,7 @@ from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.kernel.ids import ConversationId, TurnId
 from conversation_engine.kernel.paging import Cursor
+from conversation_engine.kernel.people import Role
 from conversation_engine.turns.models import ReplyCheckpointModel, TurnModel
 from conversation_engine.turns.types import Lease, QueuedMessage, Turn, TurnError, TurnState
 
@@ -312,6 +313,7 @@ def _row(turn: Turn) -> dict[str, Any]:
         "id": turn.id,
         "conversation_id": turn.conversation_id,
         "owner_id": turn.owner_id,
+        "role": turn.role and turn.role.value,
         "state": turn.state.value,
         "attempt": turn.attempt,
         "model": turn.model,
@@ -329,6 +331,7 @@ def _turn(row: Row[Any]) -> Turn:
         id=row.id,
         conversation_id=row.conversation_id,
         owner_id=row.owner_id,
+        role=row.role and Role(row.role),
         state=TurnState(row.state),
         attempt=row.attempt,
         model=row.model,

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse, wants_event_stream
 from conversation_engine.infra.web.once import RequestOnce
+from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, parse_id
 from conversation_engine.kernel.once import Once
 from conversation_engine.turns.schemas import (
@@ -54,7 +55,13 @@ _STREAM: dict[str, Any] = {
 }
 
 
-@router.post("/turns", status_code=201, responses={200: _STREAM, 201: {"model": TurnOut}}, response_model=None)
+@router.post(
+    "/turns",
+    status_code=201,
+    responses={200: _STREAM, 201: {"model": TurnOut}},
+    response_model=None,
+    openapi_extra=SAYS_SOMETHING,
+)
 async def submit_turn(
     conversation_id: ConversationPath,
     body: TurnIn,
@@ -79,6 +86,7 @@ async def submit_turn(
     status_code=201,
     responses={200: _STREAM, 201: {"model": TurnOut}},
     response_model=None,
+    openapi_extra=SAYS_SOMETHING,
 )
 async def edit_message(
     conversation_id: ConversationPath,
@@ -101,6 +109,7 @@ async def edit_message(
     status_code=201,
     responses={200: _STREAM, 201: {"model": TurnOut}},
     response_model=None,
+    openapi_extra=SAYS_SOMETHING,
 )
 async def regenerate_reply(
     conversation_id: ConversationPath,
@@ -198,6 +207,7 @@ def _new_turn(conversation_id: ConversationId, body: AnswerIn, caller: Caller, o
     return NewTurn(
         conversation_id=conversation_id,
         owner_id=caller.user_id,
+        role=caller.role,
         content=None,
         model=body.model,
         sampling=body.sampling(),

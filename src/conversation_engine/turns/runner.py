@@ -24,9 +24,9 @@ from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.settings import TurnSettings
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.generate import GenerateStep
-from conversation_engine.turns.steps.record import RecordStep
+from conversation_engine.turns.steps.record import RecordStep, total_usage
 from conversation_engine.turns.topics import process_topic, turn_topic
-from conversation_engine.turns.types import Lease, TurnState
+from conversation_engine.turns.types import Lease, Turn, TurnState
 
 RECORDING_SECONDS = 1.0
 """How long recording may take once generation was stopped; what takes longer is recovered by its lease."""
@@ -35,6 +35,7 @@ LOOK_AGAIN_SECONDS = (0.2, 1.0)
 LINES_AT_ONCE = 100
 HINTED_POLL_SECONDS = 1.0
 """How often stop requests are looked for where other processes can tell us when to look."""
+OnUsed = Callable[[Turn, int], Awaitable[None]]
 _log = get_logger(__name__)
 
 
@@ -52,6 +53,7 @@ class TurnRunner:
         line: TurnLine,
         ledger: IdempotencyLedger,
         signals: Signals,
+        on_used: OnUsed | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -59,6 +61,7 @@ class TurnRunner:
         self._line = line
         self._ledger = ledger
         self._signals = signals
+        self._on_used = on_used
         self._holder = new_id()
         self._repo = TurnRepo()
         self._reply_log = ReplyLog(
@@ -169,6 +172,9 @@ class TurnRunner:
         )
         if successor is not None:
             self._run_successor(successor)
+        if self._on_used is not None:
+            usage = total_usage([answer.attempt for answer in run.answers])
+            await self._on_used(run.turn, usage.input_tokens + usage.output_tokens)
         await self._signals.publish(turn_topic(run.turn.id))
 
     async def _look_after_line(self, conversation_id: ConversationId) -> None:

@@ -24,7 +24,7 @@ from conversation_engine.turns.errors import ShuttingDownError, TurnInProgressEr
 from conversation_engine.turns.history import parent_of_edit, question_of
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.repo import TurnRepo
-from conversation_engine.turns.runner import TurnRunner
+from conversation_engine.turns.runner import OnUsed, TurnRunner
 from conversation_engine.turns.settings import TurnSettings
 from conversation_engine.turns.state import is_final
 from conversation_engine.turns.steps.admit import AdmitStep
@@ -52,7 +52,9 @@ class TurnService:
         settings: TurnSettings,
         ledger: IdempotencyLedger,
         signals: Signals,
+        on_used: OnUsed | None = None,
     ) -> None:
+        """`on_used` hears of every turn that has ended here, and how many tokens it took."""
         self._database = database
         self._ledger = ledger
         self._conversations = conversations
@@ -72,6 +74,7 @@ class TurnService:
             line=self._line,
             ledger=ledger,
             signals=signals,
+            on_used=on_used,
         )
         self._watch = TurnWatch(
             database,

@@ -10,6 +10,7 @@ from conversation_engine.domains.conversations.types import BusyPolicy, Content,
 from conversation_engine.domains.llm.types import Attempt, Sampling
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId
 from conversation_engine.kernel.once import Once
+from conversation_engine.kernel.people import Role
 
 
 class TurnState(StrEnum):
@@ -31,6 +32,8 @@ class NewTurn:
     owner_id: UserId
     content: Content | None
     """`None`: answer what is already there."""
+    role: Role | None = None
+    """The owner's, where who calls knows it: limits may go by it."""
     parent_id: MessageId | None = None
     """What it follows; `None`: the active leaf; `BEGINNING`: nothing. Without content: the message to answer."""
     model: str | None = None
@@ -80,6 +83,8 @@ class Turn:
     id: TurnId
     conversation_id: ConversationId
     owner_id: UserId
+    role: Role | None
+    """The owner's when the turn was asked for; `None` where nobody said."""
     state: TurnState
     attempt: int
     model: str

@@ -28,6 +28,7 @@ from conversation_engine.domains.conversations.types import (
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.once import RequestOnce
+from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import ConversationId, MessageId, parse_id
 
@@ -152,7 +153,7 @@ async def delete_conversation(
     await conversations.delete(conversation_id, owner_id=caller.user_id, once=once)
 
 
-@router.post("/{conversation_id}/messages", status_code=201)
+@router.post("/{conversation_id}/messages", status_code=201, openapi_extra=SAYS_SOMETHING)
 async def add_message(
     conversation_id: ConversationPath,
     body: MessageIn,

@@ -8,13 +8,14 @@ from fastapi import FastAPI
 
 import conversation_engine.entrypoints.http.errors as problems
 from conversation_engine.domains.conversations.service import ConversationService
+from conversation_engine.domains.limits.rates import RateLimiter
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.personas.service import PersonaService
 from conversation_engine.domains.users.errors import NotAuthenticatedError, SecretRequiredError
 from conversation_engine.domains.users.tokens import TokenService
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
-from conversation_engine.engine.wiring import make_tokens
+from conversation_engine.engine.wiring import make_tokens, rate_rules
 from conversation_engine.entrypoints.http import docs, health
 from conversation_engine.entrypoints.http.middleware import (
     BodyLimit,
@@ -23,6 +24,7 @@ from conversation_engine.entrypoints.http.middleware import (
     RequestId,
     TrailingSlash,
 )
+from conversation_engine.entrypoints.http.rates import RATE_LIMITED
 from conversation_engine.entrypoints.http.routers import ROUTERS
 from conversation_engine.entrypoints.http.stopping import on_stop_signal
 from conversation_engine.entrypoints.http.tuning import tune
@@ -58,6 +60,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
             app.state.services = {
                 ConversationService: engine.conversations,
                 PersonaService: engine.personas,
+                RateLimiter: engine.rates,
                 TurnService: engine.turns,
             }
             app.state.is_database_ready = engine.is_database_ready
@@ -82,8 +85,9 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
     docs.install(app)
     _add_middleware(app, settings)
     app.include_router(health.router)
+    before = [AUTHENTICATED, RATE_LIMITED] if rate_rules(settings) else [AUTHENTICATED]
     for router in ROUTERS:
-        app.include_router(router, dependencies=[AUTHENTICATED], responses={"default": {**RESPONSE}})
+        app.include_router(router, dependencies=before, responses={"default": {**RESPONSE}})
     return app
 
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.web.answer_headers import answer_headers_of
 from conversation_engine.infra.web.problems import problem, problem_of
 from conversation_engine.kernel.errors import InternalError
 
@@ -34,7 +35,10 @@ class TrailingSlash:
 
 
 class RequestId:
-    """Takes the caller's `X-Request-ID` or makes one, puts it into every log line and back into the answer."""
+    """Takes the caller's `X-Request-ID` or makes one, puts it into every log line and back into the answer.
+
+    Headers that are to be on every answer (`answer_headers_of`) go out here too, whoever made the answer.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -48,7 +52,9 @@ class RequestId:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                headers.update(answer_headers_of(scope))
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

@@ -1,7 +1,8 @@
 """The one list of routers."""
 
 from conversation_engine.domains.conversations.routes import router as conversations
+from conversation_engine.domains.limits.routes import router as limits
 from conversation_engine.domains.personas.routes import router as personas
 from conversation_engine.turns.routes import router as turns
 
-ROUTERS = (conversations, turns, personas)
+ROUTERS = (conversations, turns, personas, limits)

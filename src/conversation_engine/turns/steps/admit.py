@@ -149,6 +149,7 @@ class AdmitStep:
             id=turn_id,
             conversation_id=conversation.id,
             owner_id=conversation.owner_id,
+            role=new.role,
             state=state,
             attempt=1,
             model=self._llm.card(new.model or conversation.model).name,

@@ -1,0 +1,1 @@
+"""How often, and for how much: rates and budgets."""

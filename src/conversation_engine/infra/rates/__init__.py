@@ -1,0 +1,1 @@
+"""How often something may happen: machinery that knows neither users nor routes."""
