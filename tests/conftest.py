@@ -157,7 +157,7 @@ def _new_postgres(server: Any, *, template: str) -> str:
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Settings of a test: its own database and folder, the scripted model by default."""
+    """Settings of a test: its own database and folder, the scripted model by default, asked once."""
     return Settings(
         data_dir=tmp_path / "data",
         database_url=SecretStr(database_url),
@@ -165,6 +165,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         secret=SecretStr(SECRET),
         grace_seconds=0.2,
         rate_limits="off",
+        retry_count=0,  # a script is for one call; tests of retries ask for them
     )
 
 

@@ -2,7 +2,8 @@
 
 `python -m tests.durability.doomed` reads orders, one JSON object a line: the file to write to, the crash point, and the
 arguments of `main`. For each it forks, waits for the child to die and prints its status. The task `ask` holds a
-conversation of two turns, the second in line behind the first; `sweep` only recovers what others left.
+conversation of two turns, the second in line behind the first (`ask a breaking model` of one whose first reply
+breaks in the middle); `sweep` only recovers what others left.
 """
 
 import asyncio
@@ -17,12 +18,13 @@ from typing import Any, NoReturn
 from pydantic import SecretStr
 
 from conversation_engine.domains.conversations.types import BusyPolicy, NewConversation
+from conversation_engine.domains.llm.errors import StreamCutError
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra import crash_points
 from conversation_engine.kernel.ids import ConversationId, UserId
 from conversation_engine.kernel.once import Once
-from conversation_engine.testing import Pause, Say, ScriptedModel
+from conversation_engine.testing import Fail, Pause, Say, ScriptedModel
 from conversation_engine.turns.types import NewTurn, ReplyDelta, Turn, TurnEnded, TurnRestarted
 
 ADA = UserId("ada")
@@ -35,13 +37,18 @@ WORDS = 8
 def settings(url: str, mode: str) -> Settings:
     """Leases so short that a test can wait for their end."""
     changes: dict[str, Any] = {"recovery": mode, "lease_seconds": LEASE_SECONDS, "sweep_seconds": SWEEP_SECONDS}
+    changes |= {"on_broken_reply": "retry"}
     return Settings(database_url=SecretStr(url), model="scripted/test", **changes)
 
 
 def model(name: str) -> ScriptedModel:
     """No two of its replies are the same, whichever process it is in."""
-    script = [[line for n in range(WORDS) for line in (Say(f"{name}/{call}/{n} "), Pause(0.01))] for call in range(9)]
-    return ScriptedModel(*script)
+    scripts: list[list[Say | Pause | Fail]] = [
+        [line for n in range(WORDS) for line in (Say(f"{name}/{call}/{n} "), Pause(0.01))] for call in range(9)
+    ]
+    if "breaking" in name:
+        scripts[0][WORDS:] = [Fail(StreamCutError("in the middle"))]
+    return ScriptedModel(*scripts)
 
 
 def request(conversation_id: ConversationId, question: str) -> NewTurn:
@@ -84,7 +91,7 @@ async def watch(engine: ConversationEngine, turn: Turn, question: str) -> None:
 
 async def main(task: str, url: str, mode: str, name: str) -> None:
     async with ConversationEngine(settings(url, mode), providers={"scripted": model(name)}) as engine:
-        if task == "ask":
+        if task.startswith("ask"):
             await ask(engine)
         else:
             await asyncio.sleep(30)

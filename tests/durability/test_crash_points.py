@@ -43,6 +43,7 @@ DEATHS: tuple[tuple[str, ...], ...] = (
     ("reply_log.after_commit",),
     (HALFWAY,),
     ("generate.after_last_word",),
+    ("generate.after_restart",),
     ("record.before_commit",),
     ("record.after_commit",),
     ("record.after_commit:2",),
@@ -56,7 +57,7 @@ DEATHS: tuple[tuple[str, ...], ...] = (
 )
 """Where the process that was asked dies, then the one that recovers, if any."""
 MODES = ("interrupt", "retry")
-ONLY = {"recovery.after_restart": "retry", "recovery.after_record": "interrupt"}
+ONLY = {"recovery.after_restart": "retry", "recovery.after_record": "interrupt", "generate.after_restart": "interrupt"}
 CASES = [(mode, deaths) for mode in MODES for deaths in DEATHS if ONLY.get(deaths[-1], mode) == mode]
 
 
@@ -200,7 +201,8 @@ class TestDeath:
         self, hatchery: Hatchery, database_url: str, mode: str, deaths: tuple[str, ...]
     ) -> None:
         first, *later = deaths
-        witness = witness_of(await asyncio.to_thread(hatchery.die, "ask", database_url, mode, first))
+        task = "ask a breaking model" if first == "generate.after_restart" else "ask"
+        witness = witness_of(await asyncio.to_thread(hatchery.die, task, database_url, mode, first))
         for at in later:
             await asyncio.to_thread(hatchery.die, "sweep", database_url, mode, at)
         async with survivor(database_url, mode) as engine:

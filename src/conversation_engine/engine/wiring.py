@@ -8,6 +8,7 @@ from conversation_engine.domains.limits.rates import DEFAULT_RULES, OFF, RateLim
 from conversation_engine.domains.llm.catalog import Family, ModelCatalog
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.domains.llm.slots import FairSlots
 from conversation_engine.domains.llm.types import ModelPrice
 from conversation_engine.domains.personas.prompts.library import PromptLibrary
 from conversation_engine.domains.personas.service import PersonaService
@@ -52,13 +53,22 @@ def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> Mode
         api_key=settings.anthropic_api_key.get_secret_value() if settings.anthropic_api_key else None,
     )
     families = {
-        "local": Family(provider=local, context_tokens=local.context_tokens, only_model=local.model_name, is_free=True),
-        "openai": Family(provider=openai, context_tokens=settings.model_context_tokens),
-        "anthropic": Family(provider=anthropic, context_tokens=settings.model_context_tokens),
+        "local": Family(
+            provider=local,
+            context_tokens=local.context_tokens,
+            only_model=local.model_name,
+            is_free=True,
+            slots=FairSlots(settings.local_model_slots, wait_seconds=settings.provider_wait_seconds),
+        ),
     }
+    hosted: Mapping[str, ModelProvider] = {"openai": openai, "anthropic": anthropic, **extra}
     families |= {
-        name: Family(provider=provider, context_tokens=settings.model_context_tokens)
-        for name, provider in extra.items()
+        name: Family(
+            provider=provider,
+            context_tokens=settings.model_context_tokens,
+            slots=FairSlots(settings.provider_concurrency, wait_seconds=settings.provider_wait_seconds),
+        )
+        for name, provider in hosted.items()
     }
     own_prices = {name: ModelPrice(**price.model_dump()) for name, price in settings.model_prices.items()}
     return ModelCatalog(families, default=settings.model, own_prices=own_prices)

@@ -23,6 +23,7 @@ CrashPoint = Literal[
     "reply_log.before_commit",
     "reply_log.after_commit",
     "generate.after_last_word",
+    "generate.after_restart",
     "record.before_commit",
     "record.after_commit",
     "line.before_commit",

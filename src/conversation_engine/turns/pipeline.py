@@ -74,7 +74,7 @@ def _ending(run: TurnRun, *, holder: str) -> Ending:
         turn=run.turn,
         state=run.outcome(),
         text=run.live.text(),
-        attempts=tuple(answer.attempt for answer in run.answers),
+        attempts=tuple(run.attempts),
         error=None if error is None else TurnError(code=error.code, detail=error.detail),
         manifest=None if run.window is None else run.window.manifest,
         is_checkpointed=run.live.is_checkpointed,

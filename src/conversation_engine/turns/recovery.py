@@ -15,10 +15,9 @@ from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.steps.record import Ending, RecordStep
-from conversation_engine.turns.types import Lease, Turn, TurnError, TurnState
+from conversation_engine.turns.types import MOST_ATTEMPTS, Lease, Turn, TurnError, TurnState
 
 CLAIM_COUNT = 100
-MOST_ATTEMPTS = 2
 INTERRUPTED = TurnError(
     code="turn_interrupted",
     detail="The server stopped while it was answering. What was said so far is kept; ask again for the rest.",

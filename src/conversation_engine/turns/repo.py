@@ -155,6 +155,10 @@ class TurnRepo:
         }
         tx.execute(update(_turns).where(_turns.c.id == turn.id).values(**values))
 
+    def begin_attempt(self, tx: Tx, turn: Turn) -> None:
+        """The reply of a running turn, held in `tx`, begins anew."""
+        tx.execute(update(_turns).where(_turns.c.id == turn.id).values(attempt=turn.attempt))
+
     def end_queued(self, tx: Tx, turn: Turn) -> bool:
         """Write the final state of a turn that never ran; false when it is not in line any more."""
         values = {

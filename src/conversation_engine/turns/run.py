@@ -8,7 +8,7 @@ from typing import Final
 from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.conversations.types import Conversation, Utterance
 from conversation_engine.domains.llm.service import Answer
-from conversation_engine.domains.llm.types import ModelCard
+from conversation_engine.domains.llm.types import Attempt, ModelCard
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.types import Turn, TurnState
@@ -27,7 +27,8 @@ class TurnRun:
     newest: Sequence[Utterance]
     """The newest messages, at most `FIRST_PAGE_MESSAGES`, newest first: read with the admission."""
     window: Window | None = None
-    answers: list[Answer] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    """The model calls so far, in order."""
     error: EngineError | None = None
     stop_as: TurnState | None = None
     """Set when somebody wants it to end: `cancelled` or `interrupted`."""
@@ -44,6 +45,6 @@ class TurnRun:
         """The state it ends in."""
         if self.error is not None:
             return TurnState.FAILED
-        if self.answers and self.answers[-1].attempt.finish_reason is not None:
+        if self.attempts and self.attempts[-1].finish_reason is not None:
             return TurnState.COMPLETED
         return self.stop_as or TurnState.FAILED

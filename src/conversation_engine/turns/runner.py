@@ -78,7 +78,13 @@ class TurnRunner:
         )
         self._pipeline = TurnPipeline(
             assemble=self.assemble,
-            generate=GenerateStep(llm=llm, reply_log=self._reply_log),
+            generate=GenerateStep(
+                database,
+                llm=llm,
+                reply_log=self._reply_log,
+                holder=self._holder,
+                on_broken=settings.on_broken_reply,
+            ),
             record=record,
             reply_log=self._reply_log,
         )
@@ -173,7 +179,7 @@ class TurnRunner:
         if successor is not None:
             self._run_successor(successor)
         if self._on_used is not None:
-            usage = total_usage([answer.attempt for answer in run.answers])
+            usage = total_usage(run.attempts)
             await self._on_used(run.turn, usage.input_tokens + usage.output_tokens)
         await self._signals.publish(turn_topic(run.turn.id))
 

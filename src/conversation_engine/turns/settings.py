@@ -28,6 +28,11 @@ class TurnSettings(BaseModel):
         description="What becomes of a turn whose process died: `interrupt` keeps what was said; `retry` asks the "
         "model once more, and interrupts if that process dies too.",
     )
+    on_broken_reply: Literal["keep", "retry"] = Field(
+        "keep",
+        description="What becomes of a reply in the middle of which the model broke off: `keep` ends the turn `failed` "
+        "with what was said; `retry` begins it anew once, and watchers are told (`turn.restarted`).",
+    )
     stop_poll_seconds: float = Field(
         0.1, gt=0, description="How often a process looks whether another one wants a turn of its stopped."
     )

@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from conversation_engine.domains.conversations.types import BusyPolicy, Content, Message
 from conversation_engine.domains.llm.types import Attempt, Sampling
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId
 from conversation_engine.kernel.once import Once
 from conversation_engine.kernel.people import Role
+
+MOST_ATTEMPTS: Final = 2
+"""How often a reply may be begun: anew after its process died or the model broke off, where the settings say so."""
 
 
 class TurnState(StrEnum):

@@ -1,14 +1,16 @@
 """Which models there are, and who answers for each."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from conversation_engine.domains.llm.errors import UnknownModelError
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.pricing import load_prices
+from conversation_engine.domains.llm.slots import FairSlots
 from conversation_engine.domains.llm.types import ModelCard, ModelPrice
 from conversation_engine.kernel.text import checked_text
 
@@ -25,6 +27,8 @@ class Family:
     only_model: str | None = None
     """The provider's own name of its single model; `None` where people name one after the slash."""
     is_free: bool = False
+    slots: FairSlots = field(default_factory=lambda: FairSlots(0, wait_seconds=math.inf))
+    """How many calls it takes at once; all of its models share them."""
 
 
 class ModelCatalog:
@@ -57,6 +61,10 @@ class ModelCatalog:
     def provider(self, card: ModelCard) -> ModelProvider:
         """Who answers for a card of this catalogue."""
         return self._families[card.name.partition("/")[0]].provider
+
+    def slots(self, card: ModelCard) -> FairSlots:
+        """What limits the calls to its provider."""
+        return self._families[card.name.partition("/")[0]].slots
 
     async def warm_up(self) -> None:
         """Let the default model and the prices get ready ahead of the first call. Raises UnknownModelError."""

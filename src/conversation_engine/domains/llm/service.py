@@ -1,80 +1,57 @@
-"""One model call, watched, timed, counted and priced."""
+"""The door to models: who answers, who answers instead, and what is on record of it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import Final
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from random import Random
 
+from conversation_engine.domains.llm.backoff import retry_wait_seconds
+from conversation_engine.domains.llm.calling import ModelCall, ModelCaller, Outcome
 from conversation_engine.domains.llm.catalog import ModelCatalog
-from conversation_engine.domains.llm.errors import ModelError, ModelTimeoutError
-from conversation_engine.domains.llm.plausible import plausible
-from conversation_engine.domains.llm.pricing import cost_of
+from conversation_engine.domains.llm.circuits import Circuits
+from conversation_engine.domains.llm.errors import ContextTooLongError, ModelError
 from conversation_engine.domains.llm.repo import LlmRequestRepo
 from conversation_engine.domains.llm.settings import LlmSettings
-from conversation_engine.domains.llm.tokens import count_tokens, tokens_for
-from conversation_engine.domains.llm.types import (
-    Attempt,
-    AttemptStatus,
-    LLMMessage,
-    ModelCard,
-    ModelRequest,
-    ReplyFinished,
-    Sampling,
-    TokenUsage,
-    UsageSource,
-)
+from conversation_engine.domains.llm.tokens import ratio_for
+from conversation_engine.domains.llm.types import Attempt, AttemptStatus, ModelCard, Sampling
 from conversation_engine.infra.db.database import Tx
-from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock
-from conversation_engine.kernel.errors import EngineError, InternalError
-from conversation_engine.kernel.ids import ConversationId, LlmRequestId, TurnId, UserId
-from conversation_engine.kernel.text import storable
+from conversation_engine.kernel.errors import EngineError
+from conversation_engine.kernel.ids import TurnId
 
-CAUSE_LIMIT: Final = 2000
-"""Code points of what a service said of a failure."""
+__all__ = ["Answer", "LlmService", "ModelCall"]
+
 _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCall:
-    """A call about to be made, on behalf of a turn."""
-
-    conversation_id: ConversationId
-    owner_id: UserId
-    turn_id: TurnId
-    attempt: int
-    card: ModelCard
-    messages: Sequence[LLMMessage]
-    sampling: Sampling
-    input_tokens: int
-    """Our count of the prompt, used where the provider reports none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """How a call went. What the model said went to `on_text` as it came."""
+    """How a question went. What the model said went to `on_text` as it came."""
 
-    attempt: Attempt
+    attempts: tuple[Attempt, ...]
+    """Every call that was made, in order; none where the model is left alone or the turn was stopped before it."""
     error: EngineError | None
-    """A ModelError, or an InternalError where an adapter of ours broke."""
-
-
-@dataclass(slots=True)
-class _Progress:
-    started: float
-    first_text: float | None = None
-    text_parts: list[str] = field(default_factory=list)
+    """A ModelError, or an InternalError where an adapter of ours broke; `None` too when the task was cancelled."""
 
 
 class LlmService:
-    """The door to models."""
+    """Retries, fallback models and what is known of models that fail live here; belongs to one event loop."""
 
-    def __init__(self, catalog: ModelCatalog, *, clock: Clock, settings: LlmSettings) -> None:
+    def __init__(
+        self, catalog: ModelCatalog, *, clock: Clock, settings: LlmSettings, random: Random | None = None
+    ) -> None:
+        """`random` draws the jitter of retries. Raises UnknownModelError for a fallback model that nobody has."""
         self._catalog = catalog
         self._clock = clock
         self._settings = settings
+        self._random = random or Random()  # noqa: S311 - spreads retries, keeps no secret
+        self._caller = ModelCaller(clock=clock, settings=settings)
+        self._fallbacks = tuple(catalog.card(name) for name in settings.fallback_models)
+        self._circuits = Circuits(
+            clock, faults_to_open=settings.circuit_faults, open_seconds=settings.circuit_open_seconds
+        )
         self._repo = LlmRequestRepo()
 
     def card(self, name: str | None) -> ModelCard:
@@ -86,50 +63,25 @@ class LlmService:
         return min(sampling.reply_limit_tokens or self._settings.reply_limit_tokens, card.context_tokens // 2)
 
     async def answer(self, call: ModelCall, *, on_text: Callable[[str], None]) -> Answer:
-        """Call the model once; never raises a ModelError.
+        """Have the model answer, or a fallback model in its place; never raises a ModelError.
 
-        When the task is cancelled the upstream connection is closed and the answer says `cancelled`, with usage
-        estimated from what was said.
+        What fails before the first word is tried again, then asked of the fallback models in order. Once a word was
+        said the failure is the answer's. When the task is cancelled the upstream connection is closed and nothing more
+        is tried. `call.attempt` numbers the first call.
         """
-        progress = _Progress(started=self._clock.monotonic())
-        created_at = self._clock.now()
-        error: EngineError | None = None
-        finished: ReplyFinished | None = None
-        status = AttemptStatus.COMPLETED
+        attempts: list[Attempt] = []
+        first_error: EngineError | None = None
         try:
-            finished = plausible(await self._consume(call, progress, on_text))
+            for one in self._candidates(call):
+                if isinstance(first_error, ContextTooLongError) and one.card.context_tokens <= call.card.context_tokens:
+                    continue
+                error = await self._ask(one, attempts, on_text)
+                if error is None or _is_final(error, attempts):
+                    return Answer(attempts=tuple(attempts), error=error)
+                first_error = first_error or error
         except asyncio.CancelledError:
-            status = AttemptStatus.CANCELLED
-        except ModelError as failure:
-            error, status = failure, AttemptStatus.FAILED
-        except Exception:  # noqa: BLE001 - a defect of an adapter is a failed call, and stays on record
-            _log.exception("model.adapter_crashed", turn_id=call.turn_id, provider=call.card.provider)
-            error, status = InternalError(), AttemptStatus.FAILED
-        usage = self._usage(call, progress, finished)
-        ended = self._clock.monotonic()
-        first = progress.first_text
-        return Answer(
-            error=error,
-            attempt=Attempt(
-                id=LlmRequestId(new_id()),
-                conversation_id=call.conversation_id,
-                owner_id=call.owner_id,
-                turn_id=call.turn_id,
-                attempt=call.attempt,
-                provider=call.card.provider,
-                model=call.card.provider_model,
-                parameters=call.sampling.as_json(),
-                status=status,
-                latency_ms=round((ended - progress.started) * 1000),
-                first_token_ms=None if first is None else round((first - progress.started) * 1000),
-                usage=usage,
-                cost=None if usage is None else cost_of(call.card, usage, at=created_at),
-                finish_reason=finished.finish_reason if finished else None,
-                error_code=error.code if error else None,
-                error_cause=storable(error.cause[:CAUSE_LIMIT]) if isinstance(error, ModelError) else None,
-                created_at=created_at,
-            ),
-        )
+            return Answer(attempts=tuple(attempts), error=None)
+        return Answer(attempts=tuple(attempts), error=first_error)
 
     def record(self, tx: Tx, attempt: Attempt) -> None:
         """Put a call on record, in the caller's transaction."""
@@ -139,43 +91,72 @@ class LlmService:
         """A turn's calls, in order."""
         return self._repo.list_of_turn(tx, turn_id)
 
-    async def _consume(self, call: ModelCall, progress: _Progress, on_text: Callable[[str], None]) -> ReplyFinished:
-        settings = self._settings
-        request = ModelRequest(model=call.card.provider_model, messages=call.messages, sampling=call.sampling)
-        now = asyncio.get_running_loop().time
-        end = now() + settings.total_timeout_seconds
-        try:
-            async with (
-                asyncio.timeout_at(min(end, now() + settings.first_token_timeout_seconds)) as deadline,
-                aclosing(self._catalog.provider(call.card).stream(request)) as events,
-            ):
-                async for event in events:
-                    if isinstance(event, ReplyFinished):
-                        return event
-                    if progress.first_text is None:
-                        progress.first_text = self._clock.monotonic()
-                    deadline.reschedule(min(end, now() + settings.between_tokens_timeout_seconds))
-                    progress.text_parts.append(event.text)
-                    on_text(event.text)
-        except TimeoutError as error:
-            raise ModelTimeoutError(_phase(progress, is_over=now() >= end)) from error
-        raise AssertionError("a provider ends with ReplyFinished or raises")
+    def _candidates(self, call: ModelCall) -> Iterator[ModelCall]:
+        """The call itself, then the same of the fallback models whose window the prompt fits into."""
+        yield self._fitted(call, call.card, call.input_tokens)
+        for card in self._fallbacks:
+            tokens = math.ceil(call.input_tokens * ratio_for(card) / ratio_for(call.card))
+            if card.name != call.card.name and tokens < card.context_tokens:
+                yield self._fitted(call, card, tokens)
 
-    def _usage(self, call: ModelCall, progress: _Progress, finished: ReplyFinished | None) -> TokenUsage | None:
-        if finished is not None and finished.usage is not None:
-            return finished.usage
-        if progress.first_text is None:
-            return None
-        output = count_tokens("".join(progress.text_parts))
-        return TokenUsage(
-            input_tokens=call.input_tokens,
-            cached_tokens=0,
-            output_tokens=tokens_for(call.card, output),
-            source=UsageSource.ESTIMATED,
-        )
+    def _fitted(self, call: ModelCall, card: ModelCard, input_tokens: int) -> ModelCall:
+        limit = min(self.reply_limit_tokens(card, call.sampling), card.context_tokens - input_tokens)
+        sampling = replace(call.sampling, reply_limit_tokens=limit)
+        return replace(call, card=card, sampling=sampling, input_tokens=input_tokens)
+
+    async def _ask(
+        self, call: ModelCall, attempts: list[Attempt], on_text: Callable[[str], None]
+    ) -> EngineError | None:
+        """One model, as often as it is worth it; how the last call went. Raises CancelledError."""
+        began = self._clock.monotonic()
+        error: EngineError | None = None
+        tries = 0
+        while True:
+            try:
+                outcome = await self._call(replace(call, attempt=call.attempt + len(attempts)), on_text)
+            except ModelError as refused:  # no call was made
+                return error or refused
+            attempts.append(outcome.attempt)
+            if outcome.attempt.status is AttemptStatus.CANCELLED:
+                raise asyncio.CancelledError
+            error = outcome.error
+            tries += 1
+            if outcome.was_heard or not isinstance(error, ModelError):
+                return error
+            waited = self._clock.monotonic() - began
+            wait = retry_wait_seconds(
+                error, tries=tries, waited_seconds=waited, settings=self._settings, random=self._random
+            )
+            _log_failure(call, error, wait)
+            if wait is None:
+                return error
+            await asyncio.sleep(wait)
+
+    async def _call(self, call: ModelCall, on_text: Callable[[str], None]) -> Outcome:
+        """One call, if one may be made. Raises CircuitOpenError, ModelBusyError, or CancelledError before it began."""
+        circuits, card = self._circuits, call.card
+        async with self._catalog.slots(card).hold(call.owner_id):
+            circuits.enter(card)
+            outcome = await self._caller(self._catalog.provider(card), call, on_text)
+            if outcome.attempt.status is AttemptStatus.CANCELLED or not isinstance(outcome.error, ModelError | None):
+                circuits.give_up(card)
+            else:
+                circuits.leave(card, outcome.error)
+        return outcome
 
 
-def _phase(progress: _Progress, *, is_over: bool) -> str:
-    if is_over:
-        return "total"
-    return "first_token" if progress.first_text is None else "between_tokens"
+def _is_final(error: EngineError, attempts: Sequence[Attempt]) -> bool:
+    """Whether no other model is to be asked."""
+    was_heard = bool(attempts) and attempts[-1].first_token_ms is not None
+    return was_heard or not (isinstance(error, ModelError) and error.may_others_answer)
+
+
+def _log_failure(call: ModelCall, error: ModelError, wait: float | None) -> None:
+    _log.warning(
+        "model.call_failed",
+        turn_id=call.turn_id,
+        model=call.card.name,
+        error=error.code,
+        cause=error.cause,
+        retry_seconds=None if wait is None else round(wait, 3),
+    )

@@ -3,10 +3,21 @@
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+import pydantic_core
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import NoDecode
 
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=24, decimal_places=12)]
 """Per million tokens."""
+
+
+def _names(value: object) -> object:
+    """A list, as JSON or with commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return pydantic_core.from_json(value)
+    return [name.strip() for name in value.split(",") if name.strip()]
 
 
 class PriceSetting(BaseModel):
@@ -56,3 +67,37 @@ class LlmSettings(BaseModel):
     first_token_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for the first token of a reply.")
     between_tokens_timeout_seconds: float = Field(30.0, gt=0, description="Longest silence inside a reply.")
     total_timeout_seconds: float = Field(600.0, gt=0, description="Longest time one model call may take.")
+    retry_count: int = Field(
+        2, ge=0, le=20, description="How often a model is asked again that failed before its first word."
+    )
+    retry_base_seconds: float = Field(
+        0.5, ge=0, description="Wait before the first of them; it doubles each time, with jitter of up to half."
+    )
+    retry_longest_seconds: float = Field(
+        20.0,
+        ge=0,
+        description="Longest single wait. A service that asks for more (`Retry-After`) is not asked again; the "
+        "fallback models are.",
+    )
+    retry_window_seconds: float = Field(
+        60.0, ge=0, description="Time after the first call in which one model may be asked again."
+    )
+    fallback_models: Annotated[list[str], NoDecode, BeforeValidator(_names)] = Field(
+        default_factory=list,
+        description="Models that answer, in this order, when the one that was asked cannot: "
+        "`openai/gpt-5-mini,local`. Never after the first word of a reply.",
+    )
+    circuit_faults: int = Field(
+        5,
+        ge=0,
+        description="Faults of its service in a row after which a model is left alone; 0: never. Rate limits, "
+        "credentials and parameters are no faults of the service.",
+    )
+    circuit_open_seconds: float = Field(30.0, gt=0, description="How long; then one call tries whether it works again.")
+    provider_concurrency: int = Field(
+        64,
+        ge=0,
+        description="Calls that run at one provider at the same time, in one process; 0: no limit. Who waits is served "
+        "in turn with other users, however many calls each has waiting.",
+    )
+    provider_wait_seconds: float = Field(60.0, gt=0, description="Longest wait for one of them to become free.")

@@ -2,22 +2,53 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Literal
 
+from conversation_engine.domains.llm.errors import ModelError
 from conversation_engine.domains.llm.service import LlmService, ModelCall
 from conversation_engine.domains.llm.types import LLMMessage
+from conversation_engine.infra.crash_points import crash_point
+from conversation_engine.infra.db.database import Database, Tx
+from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.reply_log import ReplyLog
+from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import TurnRun
+from conversation_engine.turns.types import MOST_ATTEMPTS, Turn
+
+_log = get_logger(__name__)
 
 
 class GenerateStep:
     """Calls the model and lets the reply grow."""
 
-    def __init__(self, *, llm: LlmService, reply_log: ReplyLog) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        llm: LlmService,
+        reply_log: ReplyLog,
+        holder: str,
+        on_broken: Literal["keep", "retry"],
+    ) -> None:
+        self._database = database
         self._llm = llm
         self._reply_log = reply_log
+        self._holder = holder
+        self._on_broken = on_broken
+        self._repo = TurnRepo()
 
     async def __call__(self, run: TurnRun) -> None:
-        """One model call. What went wrong stands in `run.error`, what was said in `run.live`."""
+        """Have the model answer. What went wrong stands in `run.error`, what was said in `run.live`.
+
+        A reply that breaks in the middle is kept as it is, or begun anew where the settings say so: then watchers hear
+        `turn.restarted`, and it costs one more short transaction.
+        """
+        await self._generate(run, first_attempt=run.turn.attempt)
+        if self._is_worth_another(run) and await self._begin_anew(run):
+            await self._generate(run, first_attempt=run.attempts[-1].attempt + 1)
+
+    async def _generate(self, run: TurnRun, *, first_attempt: int) -> None:
         if run.stop_as is not None:
             return
         live, reply_log = run.live, self._reply_log
@@ -26,27 +57,51 @@ class GenerateStep:
             live.append(text)
             reply_log.note(live)
 
-        run.generation = asyncio.create_task(self._llm.answer(self._call(run), on_text=hear))
+        run.generation = asyncio.create_task(self._llm.answer(self._call(run, first_attempt), on_text=hear))
         await asyncio.wait([run.generation])
         if run.generation.cancelled():  # stopped before it had begun: no call was made
             return
         answer = run.generation.result()
-        run.answers.append(answer)
+        run.attempts += answer.attempts
         run.error = answer.error
 
-    def _call(self, run: TurnRun) -> ModelCall:
+    def _is_worth_another(self, run: TurnRun) -> bool:
+        error = run.error
+        is_broken = isinstance(error, ModelError) and error.is_transient and run.live.length > 0
+        may_go_on = run.stop_as is None and not run.live.is_abandoned
+        return self._on_broken == "retry" and is_broken and may_go_on and run.turn.attempt < MOST_ATTEMPTS
+
+    async def _begin_anew(self, run: TurnRun) -> bool:
+        """Attempt two begins with an empty reply; false when the turn is no longer ours."""
+        broken = run.live
+        await self._reply_log.settle(broken)
+        again = replace(run.turn, attempt=run.turn.attempt + 1)
+        if not await self._database.write(lambda tx: self._forget_reply(tx, again)):
+            return False
+        crash_point("generate.after_restart")
+        _log.warning("turn.restarted", turn_id=again.id, attempt=again.attempt, characters=broken.length)
+        run.turn, run.live, run.error = again, LiveReply(again.id, attempt=again.attempt), None
+        broken.abandon()  # its watchers look into the store, find the new attempt, and come back
+        return True
+
+    def _forget_reply(self, tx: Tx, again: Turn) -> bool:
+        if not self._repo.hold(tx, [again.id], holder=self._holder):
+            return False
+        self._repo.delete_checkpoints(tx, again.id)
+        self._repo.begin_attempt(tx, again)
+        return True
+
+    def _call(self, run: TurnRun, first_attempt: int) -> ModelCall:
         window = run.window
         if window is None:
             raise AssertionError("a window is assembled before the model is called")
-        room = run.card.context_tokens - window.input_tokens
-        limit = min(self._llm.reply_limit_tokens(run.card, run.turn.sampling), room)
         return ModelCall(
             conversation_id=run.turn.conversation_id,
             owner_id=run.turn.owner_id,
             turn_id=run.turn.id,
-            attempt=run.turn.attempt,
+            attempt=first_attempt,
             card=run.card,
             messages=[LLMMessage(message.role, message.text) for message in window.messages],
-            sampling=replace(run.turn.sampling, reply_limit_tokens=limit),
+            sampling=run.turn.sampling,
             input_tokens=window.input_tokens,
         )
