@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import lru_cache
+from itertools import chain, repeat
 from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
 
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.db.prepared import Prepared
 from conversation_engine.kernel.ids import ConversationId, TurnId
 from conversation_engine.kernel.paging import Cursor
 from conversation_engine.kernel.people import Role
@@ -27,9 +30,9 @@ _NEXT_IN_LINE = (
     .scalar_subquery()
 )
 _INSERT_TURN = insert(_turns)
-_INSERT_AND_LOOK = insert(_turns).returning(_NEXT_IN_LINE)
-_INSERT_CHECKPOINTS = insert(_checkpoints)
-_DELETE_CHECKPOINTS = delete(_checkpoints).where(_checkpoints.c.turn_id == bindparam("turn"))
+_INSERT_AND_LOOK = Prepared(insert(_turns).returning(_NEXT_IN_LINE))
+_INSERT_CHECKPOINT = Prepared(insert(_checkpoints))
+_DELETE_CHECKPOINTS = Prepared(delete(_checkpoints).where(_checkpoints.c.turn_id == bindparam("turn")))
 _OF_REPLY = and_(_checkpoints.c.turn_id == bindparam("turn"), _checkpoints.c.attempt == bindparam("attempt"))
 _CHECKPOINTS_AFTER = (
     select(_checkpoints.c.start_offset, _checkpoints.c.text)
@@ -43,16 +46,7 @@ _CHECKPOINTS_AFTER = (
     .order_by(_checkpoints.c.start_offset)
 )
 """The piece that holds an offset, and those after it: two range scans of the primary key."""
-_HOLD = (
-    select(_turns.c.id)
-    .where(
-        _turns.c.id.in_(bindparam("turn_ids", expanding=True)),
-        _turns.c.state == TurnState.RUNNING.value,
-        _turns.c.lease_owner == bindparam("holder"),
-    )
-    .with_for_update(read=True)
-)
-_FINISH = (
+_FINISH = Prepared(
     update(_turns)
     .where(
         _turns.c.id == bindparam("turn_id"),
@@ -104,7 +98,7 @@ class TurnRepo:
             "lease_expires_at": lease.expires_at,
             "of": turn.conversation_id,
         }
-        return tx.execute(_INSERT_AND_LOOK, row).scalar_one() is not None
+        return _INSERT_AND_LOOK.first(tx, row)[0] is not None
 
     def insert_queued(self, tx: Tx, turn: Turn, message: QueuedMessage | None) -> None:
         """Write a turn that waits in line."""
@@ -186,8 +180,8 @@ class TurnRepo:
 
     def finish(self, tx: Tx, turn: Turn, *, holder: str, manifest: dict[str, Any] | None) -> Finished | None:
         """Write the final state of `turn`; `None` when it is no longer `holder`'s to finish."""
-        row = tx.execute(
-            _FINISH,
+        row = _FINISH.first(
+            tx,
             {
                 "turn_id": turn.id,
                 "of": turn.conversation_id,
@@ -198,7 +192,7 @@ class TurnRepo:
                 "detail": turn.error.detail if turn.error else None,
                 "at": turn.finished_at,
             },
-        ).first()
+        )
         return None if row is None else Finished(has_successor=row[1] is not None)
 
     def find(self, tx: Tx, turn_id: TurnId) -> Turn | None:
@@ -271,13 +265,15 @@ class TurnRepo:
 
     def hold(self, tx: Tx, turn_ids: Sequence[TurnId], *, holder: str) -> frozenset[TurnId]:
         """Which of these are running and the holder's; nobody can claim or end those before `tx` ends."""
-        rows = tx.scalars(_HOLD, {"turn_ids": turn_ids, "holder": holder})
-        return frozenset(rows)
+        count = 1 << (len(turn_ids) - 1).bit_length()
+        padded = chain(turn_ids, repeat(turn_ids[-1], count - len(turn_ids)))
+        values = {f"turn_{place}": turn_id for place, turn_id in enumerate(padded)}
+        return frozenset(turn_id for (turn_id,) in _hold(count).all(tx, {**values, "holder": holder}))
 
     def insert_checkpoints(self, tx: Tx, checkpoints: Sequence[Checkpoint]) -> None:
         """Write pieces of running replies, of any number of turns, in one statement."""
-        tx.execute(
-            _INSERT_CHECKPOINTS,
+        _INSERT_CHECKPOINT.run_each(
+            tx,
             [
                 {"turn_id": c.turn_id, "attempt": c.attempt, "start_offset": c.start_offset, "text": c.text}
                 for c in checkpoints
@@ -309,7 +305,21 @@ class TurnRepo:
 
     def delete_checkpoints(self, tx: Tx, turn_id: TurnId) -> None:
         """The reply is a message now: its pieces are not needed any more."""
-        tx.execute(_DELETE_CHECKPOINTS, {"turn": turn_id})
+        _DELETE_CHECKPOINTS.run(tx, {"turn": turn_id})
+
+
+@lru_cache
+def _hold(count: int) -> Prepared:
+    """For `count` turns. Only ever a power of two, so that there are few of these."""
+    return Prepared(
+        select(_turns.c.id)
+        .where(
+            _turns.c.id.in_([bindparam(f"turn_{place}", type_=_turns.c.id.type) for place in range(count)]),
+            _turns.c.state == TurnState.RUNNING.value,
+            _turns.c.lease_owner == bindparam("holder"),
+        )
+        .with_for_update(read=True)
+    )
 
 
 def _row(turn: Turn) -> dict[str, Any]:

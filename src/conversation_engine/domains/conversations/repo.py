@@ -39,6 +39,7 @@ from conversation_engine.domains.conversations.types import (
     Utterance,
 )
 from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.db.prepared import Prepared
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
 from conversation_engine.kernel.paging import Cursor
@@ -47,7 +48,7 @@ _conversations = ConversationModel.__table__
 _messages = MessageModel.__table__
 
 _at = bindparam("at", type_=_conversations.c.updated_at.type)
-_ADD_USAGE = (
+_add_usage = (
     update(_conversations)
     .where(_conversations.c.id == bindparam("conversation_id"))
     .values(
@@ -60,8 +61,8 @@ _ADD_USAGE = (
 _parent = bindparam("parent", type_=_messages.c.id.type)
 _leaf = _conversations.c.active_leaf_id
 _IS_THERE = exists().where(_messages.c.id == _parent, _messages.c.conversation_id == _conversations.c.id)
-_COUNT_ONE = (
-    _ADD_USAGE.where(_conversations.c.owner_id == bindparam("owner"))
+_count_one = (
+    _add_usage.where(_conversations.c.owner_id == bindparam("owner"))
     .values(
         last_sequence=_conversations.c.last_sequence + 1,
         message_count=_conversations.c.message_count + 1,
@@ -71,13 +72,16 @@ _COUNT_ONE = (
     .returning(*_conversations.c)
 )
 """Allocates the next sequence number and adds to the totals; its row lock orders concurrent writers."""
-_APPEND_REPLY = _COUNT_ONE.values(last_parent_id=case((_conversations.c.is_branched & _IS_THERE, _parent), else_=_leaf))
-_APPEND_NEXT = _COUNT_ONE.where(_conversations.c.status == ConversationStatus.ACTIVE.value).values(last_parent_id=_leaf)
-_APPEND_UNDER = _APPEND_NEXT.values(
-    last_parent_id=_parent, is_branched=_conversations.c.is_branched | _leaf.is_distinct_from(_parent)
+_append = _count_one.where(_conversations.c.status == ConversationStatus.ACTIVE.value)
+_APPEND_REPLY = Prepared(
+    _count_one.values(last_parent_id=case((_conversations.c.is_branched & _IS_THERE, _parent), else_=_leaf))
+)
+_APPEND_NEXT = Prepared(_append.values(last_parent_id=_leaf))
+_APPEND_UNDER = Prepared(
+    _append.values(last_parent_id=_parent, is_branched=_conversations.c.is_branched | _leaf.is_distinct_from(_parent))
 )
 
-_INSERT_MESSAGE = insert(_messages)
+_INSERT_MESSAGE = Prepared(insert(_messages))
 
 _UTTERANCE = (
     _messages.c.sequence_number,
@@ -86,7 +90,7 @@ _UTTERANCE = (
     _messages.c.content_format,
     _messages.c.token_count,
 )
-_NEWEST = (
+_NEWEST = Prepared(
     select(*_UTTERANCE)
     .where(_messages.c.conversation_id == bindparam("conversation_id"))
     .where(_messages.c.sequence_number < bindparam("before"))
@@ -185,7 +189,7 @@ class ConversationRepo:
 
     def add_usage(self, tx: Tx, conversation_id: ConversationId, usage: Usage, *, at: datetime) -> None:
         """Add to the totals of a conversation in which nothing was said."""
-        tx.execute(_ADD_USAGE, {"conversation_id": conversation_id, "at": at, **_totals(usage)})
+        tx.execute(_add_usage, {"conversation_id": conversation_id, "at": at, **_totals(usage)})
 
     def update(self, tx: Tx, conversation_id: ConversationId, **values: object) -> None:
         """Set columns of one conversation."""
@@ -207,11 +211,11 @@ class ConversationRepo:
         rows = tx.execute(_keyset(query, _conversations.c.id, cursor, count, newest_first=True))
         return [_conversation(row) for row in rows]
 
-    def _count(self, tx: Tx, statement: Any, usage: Usage, new: NewMessage, **values: object) -> Appended | None:
+    def _count(self, tx: Tx, statement: Prepared, usage: Usage, new: NewMessage, **values: object) -> Appended | None:
         parent_id = None if new.parent_id == BEGINNING else new.parent_id
         if statement is not _APPEND_NEXT:
             values["parent"] = parent_id
-        row = tx.execute(statement, {**values, "leaf": new.id, **_totals(usage)}).first()
+        row = statement.first(tx, {**values, "leaf": new.id, **_totals(usage)})
         return None if row is None else Appended(_conversation(row), row.last_parent_id)
 
 
@@ -239,7 +243,7 @@ class MessageRepo:
             "metadata": dict(new.metadata),
             "created_at": at,
         }
-        tx.execute(_INSERT_MESSAGE, values)
+        _INSERT_MESSAGE.run(tx, values)
         return Message(
             id=new.id,
             conversation_id=conversation.id,
@@ -264,9 +268,7 @@ class MessageRepo:
 
     def list_newest(self, tx: Tx, conversation_id: ConversationId, *, before: int, count: int) -> list[Utterance]:
         """At most `count` messages below `before`, newest first: one index range, however long the talk."""
-        return _utterances(
-            tx.execute(_NEWEST, {"conversation_id": conversation_id, "before": before, "count": count}).all()
-        )
+        return _utterances(_NEWEST.all(tx, {"conversation_id": conversation_id, "before": before, "count": count}))
 
     def list_newest_of_path(
         self, tx: Tx, conversation_id: ConversationId, *, leaf_id: MessageId, before: int | None, count: int
@@ -326,7 +328,7 @@ class MessageRepo:
             place = {"id": new_id(), "conversation_id": into, "sequence_number": number}
             parent = {"parent_id": copies[-1]["id"] if copies else None}
             copies.append({**row, **place, **parent, "turn_id": None, "llm_request_id": None, "cost": None})
-        tx.execute(_INSERT_MESSAGE, copies)
+        tx.execute(insert(_messages), copies)
         return [copy["id"] for copy in copies]
 
 

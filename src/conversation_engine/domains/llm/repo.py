@@ -8,10 +8,11 @@ from sqlalchemy import Row, insert, select
 from conversation_engine.domains.llm.models import LlmRequestModel
 from conversation_engine.domains.llm.types import Attempt, AttemptStatus, TokenUsage, UsageSource
 from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.db.prepared import Prepared
 from conversation_engine.kernel.ids import TurnId
 
 _requests = LlmRequestModel.__table__
-_INSERT = insert(_requests)
+_INSERT = Prepared(insert(_requests))
 
 
 class LlmRequestRepo:
@@ -20,8 +21,8 @@ class LlmRequestRepo:
     def insert(self, tx: Tx, attempt: Attempt) -> None:
         """Put one provider call on record."""
         usage = attempt.usage
-        tx.execute(
-            _INSERT,
+        _INSERT.run(
+            tx,
             {
                 "id": attempt.id,
                 "conversation_id": attempt.conversation_id,
