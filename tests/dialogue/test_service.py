@@ -32,6 +32,8 @@ from conversation_engine import (
     UserId,
 )
 from conversation_engine.domains.llm.errors import OverloadedError
+from conversation_engine.insights.cost.types import CostGroup
+from conversation_engine.kernel.people import Principal, Role
 from conversation_engine.testing import Fail, Pause, Say, ScriptedModel
 from tests.conftest import OpenEngine, until
 
@@ -143,6 +145,26 @@ class TestRecordMessages:
         after = await service.get_conversation(conversation.id)
         assert (message.token_count, message.cost) == (12, Decimal("0.0003"))
         assert (after.total_tokens, after.total_cost) == (12, Decimal("0.0003"))
+        costs = service.engine.costs
+        question = costs.question(CostGroup.MODEL, user_id=UserId("ada"))
+        report = await costs.report(question, asked_by=Principal(user_id=UserId("ada"), role=Role.STUDENT))
+        [row] = report.rows
+        assert (row.key, row.spending.output_tokens, row.spending.cost) == (
+            "elsewhere/elsewhere",
+            12,
+            Decimal("0.0003"),
+        )
+
+    async def test_a_call_of_this_engine_is_not_counted_twice(self, service: Service) -> None:
+        conversation = await service.create_conversation()
+        await service.record_user_message(conversation.id, "Hello")
+        _, request = await service.generate_assistant_response(conversation.id)
+        before = await service.get_conversation(conversation.id)
+        await service.record_assistant_message(
+            conversation.id, "Again.", token_count=12, cost=Decimal(1), llm_request_id=request.llm_request_id
+        )
+        after = await service.get_conversation(conversation.id)
+        assert (after.total_tokens, after.total_cost) == (before.total_tokens, before.total_cost)
 
     async def test_json_content_is_kept(self, service: Service) -> None:
         conversation = await service.create_conversation()

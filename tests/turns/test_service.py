@@ -12,7 +12,7 @@ from conversation_engine.domains.conversations.errors import (
     ConversationNotFoundError,
 )
 from conversation_engine.domains.conversations.types import ConversationStatus, MessageRole, MessageStatus
-from conversation_engine.domains.llm.errors import UnknownModelError
+from conversation_engine.domains.llm.errors import OverloadedError, UnknownModelError
 from conversation_engine.domains.llm.types import (
     AttemptStatus,
     ModelEvent,
@@ -24,7 +24,7 @@ from conversation_engine.domains.llm.types import (
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import ConversationId, TurnId, UserId
-from conversation_engine.testing import Pause, Say, ScriptedModel
+from conversation_engine.testing import Fail, Pause, Say, ScriptedModel
 from conversation_engine.turns.errors import ShuttingDownError, TurnInProgressError, TurnNotFoundError
 from conversation_engine.turns.types import NewTurn, TurnState
 from tests.conftest import OpenEngine, until
@@ -552,8 +552,25 @@ class TestConversationMeanwhile:
         model.finish()
         with pytest.raises(ConversationNotFoundError):
             await watcher.end()
-        for table in ("conversations", "messages", "turns", "reply_checkpoints", "llm_requests"):
+        for table in ("conversations", "messages", "turns", "reply_checkpoints"):
             assert await count(engine, table) == 0
+        await until(lambda: engine.turns._runner.find(turn.id) is None)
+        kept = await rows(engine, "SELECT * FROM llm_requests")
+        assert [call["usage_source"] for call in kept] == ["estimated"]
+        assert all(call["error_cause"] is None and call["parameters"] in ("{}", {}) for call in kept)
+
+    async def test_what_it_cost_stays_when_it_is_deleted_and_nothing_of_what_was_asked(
+        self, open_engine: OpenEngine
+    ) -> None:
+        engine = await open_engine(ScriptedModel([Fail(OverloadedError("they said: secret"))], [Say("fine")]))
+        conversation = await begin(engine)
+        for _ in range(2):
+            turn = await ask(engine, conversation.id, sampling=Sampling(stop=("secret",)))
+            await answered(engine, turn)
+        await engine.conversations.delete(conversation.id, owner_id=ADA)
+        kept = await rows(engine, "SELECT * FROM llm_requests ORDER BY id")
+        assert [(call["status"], call["owner_id"]) for call in kept] == [("failed", "ada"), ("completed", "ada")]
+        assert "secret" not in str(kept)
 
     async def test_deleted_it_does_not_hold_up_the_replies_of_others(self, open_engine: OpenEngine) -> None:
         model = ScriptedModel(

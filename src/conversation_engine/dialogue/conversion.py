@@ -13,7 +13,7 @@ from conversation_engine.dialogue.types import (
 from conversation_engine.domains.conversations.types import Conversation, ConversationStatus, Message, MessageRole
 from conversation_engine.domains.llm.types import Attempt, UsageSource
 from conversation_engine.kernel.errors import InvalidInputError
-from conversation_engine.kernel.ids import ConversationId, UserId, parse_id
+from conversation_engine.kernel.ids import ConversationId, TurnId, UserId, parse_id
 
 
 def conversation_id_of(value: Id) -> ConversationId:
@@ -94,12 +94,12 @@ def message_of(message: Message, *, owner_id: UserId) -> ConversationMessageDTO:
     )
 
 
-def request_metadata_of(attempt: Attempt) -> LLMRequestMetadata:
+def request_metadata_of(attempt: Attempt, *, turn_id: TurnId) -> LLMRequestMetadata:
     """A model call. Our own estimates are left out: what is given is what the provider reported."""
     usage = attempt.usage if attempt.usage and attempt.usage.source is UsageSource.PROVIDER else None
     return LLMRequestMetadata(
         llm_request_id=attempt.id,
-        turn_id=attempt.turn_id,
+        turn_id=turn_id,
         provider=attempt.provider,
         model=attempt.model,
         input_tokens=usage.input_tokens if usage else None,

@@ -187,8 +187,8 @@ class ConversationEngineService:
     ) -> ConversationMessageDTO:
         """Write a reply that was made elsewhere, as the next message. One transaction.
 
-        `token_count` and `cost` (US dollars) are also added to the conversation's totals. `llm_request_id` names a
-        model call of this engine.
+        `token_count` and `cost` (US dollars) also go on record as a model call made elsewhere, and are added to the
+        conversation's totals; not so with `llm_request_id`, which names a call of this engine: it is there already.
         """
         message = _new_message(
             MessageRole.ASSISTANT,
@@ -198,7 +198,8 @@ class ConversationEngineService:
             cost=cost,
             llm_request_id=None if llm_request_id is None else LlmRequestId(parse_id(llm_request_id)),
         )
-        usage = Usage(output_tokens=token_count or 0, cost=cost or Decimal(0))
+        is_known = llm_request_id is not None or (token_count is None and cost is None)
+        usage = None if is_known else Usage(output_tokens=token_count or 0, cost=cost or Decimal(0))
         return await self._record(conversation_id, message, user_id=user_id, usage=usage)
 
     async def get_message_history(
@@ -352,4 +353,4 @@ def _generated(detail: TurnDetail) -> tuple[ConversationMessageDTO, LLMRequestMe
     reply = None if detail.reply is None else message_of(detail.reply, owner_id=turn.owner_id)
     if turn.state is not TurnState.COMPLETED or reply is None:
         raise GenerationFailedError(turn, reply=reply)
-    return reply, request_metadata_of(detail.attempts[-1])
+    return reply, request_metadata_of(detail.attempts[-1], turn_id=turn.id)

@@ -12,6 +12,7 @@ from conversation_engine.engine.wiring import make_catalog, make_personas, make_
 from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.insights.cost.service import CostService
 from conversation_engine.kernel.clock import Clock, SystemClock
 from conversation_engine.turns.service import TurnService
 
@@ -40,6 +41,7 @@ class ConversationEngine:
         self.settings = settings or Settings()
         self.clock = clock or SystemClock()
         self.database = open_database(self.settings.resolved_database_url, self.settings)
+        self.costs = CostService(self.database, clock=self.clock, settings=self.settings)
         self._signals = make_signals(self.settings)
         self.jobs = JobQueue(self.database, clock=self.clock, settings=self.settings)
         self.rates = make_rates(self.settings, self.clock)

@@ -19,6 +19,7 @@ from conversation_engine.infra.idempotency.settings import IdempotencySettings
 from conversation_engine.infra.jobs.settings import JobSettings
 from conversation_engine.infra.signals.settings import SignalSettings
 from conversation_engine.infra.web.settings import WebSettings
+from conversation_engine.insights.cost.settings import CostSettings
 from conversation_engine.turns.settings import TurnSettings
 
 SETTINGS_PREFIX = "CE_"
@@ -30,6 +31,7 @@ class Settings(
     LlmSettings,
     LimitSettings,
     TurnSettings,
+    CostSettings,
     IdempotencySettings,
     JobSettings,
     PersonaSettings,

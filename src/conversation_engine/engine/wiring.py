@@ -122,8 +122,8 @@ def make_turns(
 ) -> tuple[ConversationService, TurnService]:
     """The write path over one database."""
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
-    conversations = ConversationService(database, clock=clock, settings=settings, ledger=ledger)
     llm = LlmService(catalog, clock=clock, settings=settings)
+    conversations = ConversationService(database, clock=clock, settings=settings, ledger=ledger, llm=llm)
     turns = TurnService(
         database,
         conversations=conversations,

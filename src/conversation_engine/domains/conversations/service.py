@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from conversation_engine.domains.conversations.changes import forked, status_values
 from conversation_engine.domains.conversations.checks import Checks, check_filter, check_owner, checked_limit
 from conversation_engine.domains.conversations.errors import (
     ConversationForbiddenError,
@@ -28,6 +28,7 @@ from conversation_engine.domains.conversations.types import (
     Usage,
     Utterance,
 )
+from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
@@ -46,12 +47,19 @@ class ConversationService:
     """
 
     def __init__(
-        self, database: Database, *, clock: Clock, settings: ConversationSettings, ledger: IdempotencyLedger
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        settings: ConversationSettings,
+        ledger: IdempotencyLedger,
+        llm: LlmService,
     ) -> None:
         self._database = database
         self._clock = clock
         self._checks = Checks(settings)
         self._ledger = ledger
+        self._llm = llm
         self._conversations = ConversationRepo()
         self._messages = MessageRepo()
 
@@ -113,7 +121,7 @@ class ConversationService:
         def work(tx: Tx) -> Conversation:
             conversation = self._owned(tx, conversation_id, owner_id)
             now = self._clock.now()
-            changed = values | _status_values(conversation, status, at=now)
+            changed = values | status_values(conversation, status, at=now)
             if not changed:
                 return conversation
             self._conversations.update(tx, conversation_id, updated_at=now, **changed)
@@ -138,11 +146,15 @@ class ConversationService:
         return await self.change(conversation_id, owner_id=owner_id, status=ConversationStatus.COMPLETED, once=once)
 
     async def delete(self, conversation_id: ConversationId, *, owner_id: UserId, once: Once | None = None) -> None:
-        """Remove it with everything said in it. A second call raises ConversationNotFoundError, but for a repeat."""
+        """Remove it with everything said in it; what its model calls cost stays on record (decision 8).
+
+        A second call raises ConversationNotFoundError, but for a repeat.
+        """
 
         def work(tx: Tx) -> None:
-            self._owned(tx, conversation_id, owner_id)
-            self._conversations.delete(tx, conversation_id)
+            conversation = self._owned(tx, conversation_id, owner_id)
+            self._llm.forget(tx, conversation.id)
+            self._conversations.delete(tx, conversation.id)
 
         await self._ledger.write(
             once, work, owner_id=owner_id, result_id=parse_id(conversation_id), replay=lambda tx, gone: None
@@ -157,11 +169,25 @@ class ConversationService:
         usage: Usage | None = None,
         once: Once | None = None,
     ) -> Message:
-        """Write one message that no turn made; `usage` is added to the totals. One short transaction."""
+        """Write one message that no turn made. One short transaction.
+
+        `usage` is that of a model call that was not ours: it goes on record as one (at the message's own cost, which
+        may be unknown), and is added to the totals.
+        """
         checked = self.checked_message(new)
 
         def work(tx: Tx) -> Message:
-            return self.append(tx, conversation_id, checked, owner_id=owner_id, usage=usage)[1]
+            conversation, message = self.append(tx, conversation_id, checked, owner_id=owner_id, usage=usage)
+            if usage is not None:
+                self._llm.record_elsewhere(
+                    tx,
+                    conversation.id,
+                    owner_id=owner_id,
+                    input_tokens=usage.input_tokens,
+                    output_tokens=usage.output_tokens,
+                    cost=checked.cost,
+                )
+            return message
 
         def replay(tx: Tx, message_id: str) -> Message:
             self._owned(tx, conversation_id, owner_id)
@@ -284,7 +310,7 @@ class ConversationService:
             source = self.hold(tx, conversation_id, owner_id=owner_id)
             message = self.message(tx, source.id, message_id)
             now = self._clock.now()
-            self._conversations.insert(tx, fork_id, _forked(source, message), at=now)
+            self._conversations.insert(tx, fork_id, forked(source, message), at=now)
             copies = self._messages.copy_path(tx, message.id, fork_id)
             count, leaf_id = len(copies), copies[-1]
             self._conversations.update(
@@ -461,23 +487,3 @@ def _checked_owner(found: Conversation | None, conversation_id: ConversationId, 
 
 def _with_known_parent(new: NewMessage) -> NewMessage:
     return new if new.parent_id is None else replace(new, parent_id=MessageId(parse_id(new.parent_id)))
-
-
-def _forked(source: Conversation, message: Message) -> NewConversation:
-    origin = {"conversation_id": source.id, "message_id": message.id}
-    return NewConversation(
-        owner_id=source.owner_id,
-        type=source.type,
-        title=source.title,
-        system_prompt=source.system_prompt,
-        model=source.model,
-        on_busy=source.on_busy,
-        metadata={**source.metadata, "forked_from": origin},
-    )
-
-
-def _status_values(conversation: Conversation, status: ConversationStatus | None, *, at: datetime) -> dict[str, object]:
-    if status is None or status is conversation.status:
-        return {}
-    is_over = status is not ConversationStatus.ACTIVE
-    return {"status": status.value, "ended_at": (conversation.ended_at or at) if is_over else None}

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import CheckConstraint, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from conversation_engine.infra.db.base import Base, IdType, JsonType, MoneyType, UtcDateTime
@@ -16,9 +16,10 @@ class LlmRequestModel(Base):
     __tablename__ = "llm_requests"
 
     id: Mapped[str] = mapped_column(IdType, primary_key=True)
-    conversation_id: Mapped[str] = mapped_column(IdType, ForeignKey("conversations.id", ondelete="CASCADE"))
+    conversation_id: Mapped[str] = mapped_column(IdType)
+    """No foreign key: what was spent stays spent when the conversation is deleted."""
     owner_id: Mapped[str] = mapped_column(String(255))
-    turn_id: Mapped[str] = mapped_column(IdType)
+    turn_id: Mapped[str | None] = mapped_column(IdType)
     attempt: Mapped[int] = mapped_column(Integer)
     provider: Mapped[str] = mapped_column(String(50))
     model: Mapped[str] = mapped_column(String(255))
@@ -42,4 +43,6 @@ class LlmRequestModel(Base):
         CheckConstraint("status IN ('completed', 'failed', 'cancelled')", name="status_known"),
         Index("ix_llm_requests_turn_id", "turn_id"),
         Index("ix_llm_requests_conversation_id", "conversation_id"),
+        Index("ix_llm_requests_owner_id", "owner_id", "created_at"),
+        Index("ix_llm_requests_created_at", "created_at"),
     )

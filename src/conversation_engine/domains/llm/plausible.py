@@ -9,7 +9,8 @@ from conversation_engine.kernel.text import storable
 
 FINISH_REASON_LIMIT: Final = 50
 """Code points; the column's width."""
-TOKEN_LIMIT: Final = 2**31 - 1
+TOKEN_LIMIT: Final = 100_000_000
+"""More than any model can hold; at the highest price that can be set it is still a sum that the tables can hold."""
 _log = get_logger(__name__)
 
 

@@ -3,16 +3,21 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, bindparam, insert, select, update
 
 from conversation_engine.domains.llm.models import LlmRequestModel
 from conversation_engine.domains.llm.types import Attempt, AttemptStatus, TokenUsage, UsageSource
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.db.prepared import Prepared
-from conversation_engine.kernel.ids import TurnId
+from conversation_engine.kernel.ids import ConversationId, TurnId
 
 _requests = LlmRequestModel.__table__
 _INSERT = Prepared(insert(_requests))
+_FORGET = (
+    update(_requests)
+    .where(_requests.c.conversation_id == bindparam("conversation"))
+    .values(parameters={}, error_cause=None)
+)
 
 
 class LlmRequestRepo:
@@ -48,6 +53,10 @@ class LlmRequestRepo:
                 "created_at": attempt.created_at,
             },
         )
+
+    def forget(self, tx: Tx, conversation_id: ConversationId) -> None:
+        """Keep what the calls of a conversation cost, and nothing of what was said in them."""
+        tx.execute(_FORGET, {"conversation": conversation_id})
 
     def list_of_turn(self, tx: Tx, turn_id: TurnId) -> Sequence[Attempt]:
         """A turn's calls, in order."""

@@ -4,7 +4,9 @@ import asyncio
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from random import Random
+from typing import Final
 
 from conversation_engine.domains.llm.backoff import retry_wait_seconds
 from conversation_engine.domains.llm.calling import ModelCall, ModelCaller, Outcome
@@ -14,15 +16,18 @@ from conversation_engine.domains.llm.errors import ContextTooLongError, ModelErr
 from conversation_engine.domains.llm.repo import LlmRequestRepo
 from conversation_engine.domains.llm.settings import LlmSettings
 from conversation_engine.domains.llm.tokens import ratio_for
-from conversation_engine.domains.llm.types import Attempt, AttemptStatus, ModelCard, Sampling
+from conversation_engine.domains.llm.types import Attempt, AttemptStatus, ModelCard, Sampling, TokenUsage, UsageSource
 from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import EngineError
-from conversation_engine.kernel.ids import TurnId
+from conversation_engine.kernel.ids import ConversationId, LlmRequestId, TurnId, UserId
 
 __all__ = ["Answer", "LlmService", "ModelCall"]
 
+ELSEWHERE: Final = "elsewhere"
+"""Provider and model of a call that was not ours."""
 _log = get_logger(__name__)
 
 
@@ -86,6 +91,49 @@ class LlmService:
     def record(self, tx: Tx, attempt: Attempt) -> None:
         """Put a call on record, in the caller's transaction."""
         self._repo.insert(tx, attempt)
+
+    def record_elsewhere(
+        self,
+        tx: Tx,
+        conversation_id: ConversationId,
+        *,
+        owner_id: UserId,
+        input_tokens: int,
+        output_tokens: int,
+        cost: Decimal | None,
+    ) -> None:
+        """Put on record what somebody says that a call of their own used and cost, in the caller's transaction."""
+        self._repo.insert(
+            tx,
+            Attempt(
+                id=LlmRequestId(new_id()),
+                conversation_id=conversation_id,
+                owner_id=owner_id,
+                turn_id=None,
+                attempt=1,
+                provider=ELSEWHERE,
+                model=ELSEWHERE,
+                parameters={},
+                status=AttemptStatus.COMPLETED,
+                latency_ms=0,
+                first_token_ms=None,
+                usage=TokenUsage(
+                    input_tokens=input_tokens,
+                    cached_tokens=0,
+                    output_tokens=output_tokens,
+                    source=UsageSource.CALLER,
+                ),
+                cost=cost,
+                finish_reason=None,
+                error_code=None,
+                error_cause=None,
+                created_at=self._clock.now(),
+            ),
+        )
+
+    def forget(self, tx: Tx, conversation_id: ConversationId) -> None:
+        """Forget what was asked in a conversation that is about to be deleted; what its calls cost stays on record."""
+        self._repo.forget(tx, conversation_id)
 
     def attempts_of(self, tx: Tx, turn_id: TurnId) -> Sequence[Attempt]:
         """A turn's calls, in order."""

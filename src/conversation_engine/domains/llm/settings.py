@@ -7,7 +7,7 @@ import pydantic_core
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import NoDecode
 
-Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=24, decimal_places=12)]
+Dollars = Annotated[Decimal, Field(ge=0, le=10_000, max_digits=18, decimal_places=12)]
 """Per million tokens."""
 
 

@@ -59,6 +59,9 @@ class UsageSource(StrEnum):
 
     PROVIDER = "provider"
     ESTIMATED = "estimated"
+    """We did, because the provider did not say."""
+    CALLER = "caller"
+    """Whoever recorded a reply that was made without us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +154,8 @@ class Attempt:
     id: LlmRequestId
     conversation_id: ConversationId
     owner_id: UserId
-    turn_id: TurnId
+    turn_id: TurnId | None
+    """`None` for a call that an embedding product made by itself and told us of."""
     attempt: int
     """1 for a turn's first call."""
     provider: str

@@ -30,6 +30,7 @@ from conversation_engine.entrypoints.http.stopping import on_stop_signal
 from conversation_engine.entrypoints.http.tuning import tune
 from conversation_engine.infra.web.access import AUTHENTICATED
 from conversation_engine.infra.web.problems import RESPONSE
+from conversation_engine.insights.cost.service import CostService
 from conversation_engine.kernel.clock import SystemClock
 from conversation_engine.kernel.people import Principal
 from conversation_engine.turns.service import TurnService
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
                 PersonaService: engine.personas,
                 RateLimiter: engine.rates,
                 TurnService: engine.turns,
+                CostService: engine.costs,
             }
             app.state.is_database_ready = engine.is_database_ready
             tune()

@@ -3,6 +3,7 @@
 from conversation_engine.domains.conversations.routes import router as conversations
 from conversation_engine.domains.limits.routes import router as limits
 from conversation_engine.domains.personas.routes import router as personas
+from conversation_engine.insights.cost.routes import router as cost
 from conversation_engine.turns.routes import router as turns
 
-ROUTERS = (conversations, turns, personas, limits)
+ROUTERS = (conversations, turns, personas, limits, cost)

@@ -85,6 +85,8 @@ class RecordStep:
         """
         with suppress(_NotOursError):
             return await self._database.write(lambda tx: self._record(tx, ending, lease))
+        if ending.attempts:
+            await self._database.write(lambda tx: self._keep_costs(tx, ending))
         return None
 
     def _record(self, tx: Tx, ending: Ending, lease: Lease | None) -> Recorded:
@@ -109,6 +111,14 @@ class RecordStep:
             detail=TurnDetail(turn=turn, reply=reply, attempts=ending.attempts),
             successor=successor,
         )
+
+    def _keep_costs(self, tx: Tx, ending: Ending) -> None:
+        """What a turn cost whose conversation was deleted meanwhile: its calls without a word of what was said."""
+        try:
+            self._conversations.owned(tx, ending.turn.conversation_id, owner_id=ending.turn.owner_id)
+        except ConversationNotFoundError:
+            for attempt in ending.attempts:
+                self._llm.record(tx, replace(attempt, parameters={}, error_cause=None))
 
     def _reply(self, tx: Tx, ending: Ending) -> Message | None:
         turn, usage = ending.turn, total_usage(ending.attempts)

@@ -1,0 +1,27 @@
+"""What a change of a conversation writes. Pure."""
+
+from datetime import datetime
+
+from conversation_engine.domains.conversations.types import Conversation, ConversationStatus, Message, NewConversation
+
+
+def forked(source: Conversation, message: Message) -> NewConversation:
+    """A conversation that begins as a copy of `source` up to `message`, and says so."""
+    origin = {"conversation_id": source.id, "message_id": message.id}
+    return NewConversation(
+        owner_id=source.owner_id,
+        type=source.type,
+        title=source.title,
+        system_prompt=source.system_prompt,
+        model=source.model,
+        on_busy=source.on_busy,
+        metadata={**source.metadata, "forked_from": origin},
+    )
+
+
+def status_values(conversation: Conversation, status: ConversationStatus | None, *, at: datetime) -> dict[str, object]:
+    """The columns that moving it to `status` sets; none for `None` and where it is there already."""
+    if status is None or status is conversation.status:
+        return {}
+    is_over = status is not ConversationStatus.ACTIVE
+    return {"status": status.value, "ended_at": (conversation.ended_at or at) if is_over else None}

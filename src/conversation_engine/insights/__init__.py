@@ -1,0 +1,1 @@
+"""The read path: what the rows of other rooms add up to."""

@@ -1,0 +1,1 @@
+"""What was spent: by user, model, conversation, type or day."""
