@@ -79,6 +79,8 @@ RULES: Mapping[Route, Rule] = {
     ("GET", "/conversations/{conversation_id}/turns/{turn_id}/manifest"): conversation(),
     ("GET", "/conversations/{conversation_id}/context"): conversation(),
     ("GET", "/limits"): Rule(allowed=EVERYBODY),
+    ("GET", "/models"): Rule(allowed=EVERYBODY),
+    ("POST", "/models/{model}/test"): Rule(allowed=frozenset({"root"}), refused_as=ROLE),
     ("POST", "/personas"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=EVERYBODY, body=PROFILE),
     ("GET", "/personas"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=CLIENT_OWNERS),
     ("POST", "/personas/preview"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=EVERYBODY, body=PROFILE),

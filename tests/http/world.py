@@ -78,6 +78,7 @@ async def furnish(world: World) -> World:
         message_id=turn["user_message_id"],
         persona_id=persona["id"],
         name="tutor",
+        model="scripted/test",
     )
     return world
 

@@ -8,7 +8,14 @@ from conversation_engine.domains.conversations.service import ConversationServic
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.settings import Settings
-from conversation_engine.engine.wiring import make_catalog, make_personas, make_rates, make_signals, make_turns
+from conversation_engine.engine.wiring import (
+    make_catalog,
+    make_llm,
+    make_personas,
+    make_rates,
+    make_signals,
+    make_turns,
+)
 from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.observability.logs import get_logger
@@ -46,11 +53,12 @@ class ConversationEngine:
         self.jobs = JobQueue(self.database, clock=self.clock, settings=self.settings)
         self.rates = make_rates(self.settings, self.clock)
         self._catalog = make_catalog(self.settings, providers or {})
+        self.llm = make_llm(self.settings, self._catalog, self.clock)
         self.conversations: ConversationService
         self.turns: TurnService
         self.conversations, self.turns = make_turns(
             self.database,
-            self._catalog,
+            self.llm,
             settings=self.settings,
             clock=self.clock,
             signals=self._signals,

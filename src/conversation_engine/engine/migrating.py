@@ -23,12 +23,17 @@ async def prepare(database: Database, *, is_embedded: bool) -> None:
     A shared database is migrated by the operator (`convo db upgrade`), so that a rolling start never does it by
     surprise. Raises SchemaMismatchError.
     """
-    current, head = await database.read(_revisions)
+    current, head = await revisions(database)
     if current == head:
         return
     if not is_embedded and current is not None:
         raise SchemaMismatchError(current=current, expected=head)
     await upgrade(database)
+
+
+async def revisions(database: Database) -> tuple[str | None, str | None]:
+    """The schema that a database has, `None` where it is empty, and the one that this version wants."""
+    return await database.read(_revisions)
 
 
 def _upgrade(tx: Tx) -> None:

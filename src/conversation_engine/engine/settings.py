@@ -42,7 +42,9 @@ class Settings(
 ):
     """What an operator can set. Unset means: one laptop, no key, no network."""
 
-    model_config = SettingsConfigDict(env_prefix=SETTINGS_PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=SETTINGS_PREFIX, env_nested_delimiter="__", extra="ignore", frozen=True
+    )
 
     data_dir: Path = Field(
         Path(".conversation_engine"),

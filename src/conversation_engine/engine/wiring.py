@@ -5,15 +5,17 @@ from collections.abc import Mapping, Sequence
 
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.limits.rates import DEFAULT_RULES, OFF, RateLimiter, RateRule, parse_rules
-from conversation_engine.domains.llm.catalog import Family, ModelCatalog
+from conversation_engine.domains.llm.catalog import Family, ModelCatalog, Service
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.domains.llm.settings import ProviderSetting
 from conversation_engine.domains.llm.slots import FairSlots
 from conversation_engine.domains.llm.types import ModelPrice
 from conversation_engine.domains.personas.prompts.library import PromptLibrary
 from conversation_engine.domains.personas.service import PersonaService
 from conversation_engine.domains.users.secret import local_secret
 from conversation_engine.domains.users.tokens import TokenService
+from conversation_engine.engine.hosted import hosted_family, hosted_services
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.db.opening import backend_of
@@ -33,24 +35,35 @@ def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> Mode
     """The configured models, and `extra` providers by family name."""
     from conversation_engine.domains.llm.providers.anthropic_messages import AnthropicProvider
     from conversation_engine.domains.llm.providers.local.provider import LocalProvider
+    from conversation_engine.domains.llm.providers.local.weights import missing_for_local
     from conversation_engine.domains.llm.providers.openai_chat import OpenAIChatProvider
-    from conversation_engine.domains.llm.wire import ServiceClient
+    from conversation_engine.domains.llm.wire import EndpointOptions, ServiceClient
+
+    def client() -> ServiceClient:
+        return ServiceClient(settings)
+
+    def provider_of(name: str, setting: ProviderSetting) -> ModelProvider:
+        key = setting.api_key.get_secret_value() if setting.api_key else None
+        options = EndpointOptions(
+            key_header=setting.key_header,
+            headers={header: value.get_secret_value() for header, value in setting.headers.items()},
+            query=setting.query,
+        )
+        if setting.kind == "anthropic":
+            return AnthropicProvider(client(), name=name, base_url=setting.base_url, api_key=key, options=options)
+        return OpenAIChatProvider(
+            client(),
+            name=name,
+            base_url=setting.base_url,
+            api_key=key,
+            options=options,
+            reply_limit_field=setting.reply_limit_field,
+        )
 
     local = LocalProvider(
         ServiceClient(settings, keeps_connections=False),
         slots=settings.local_model_slots,
         threads=settings.local_model_threads or max(1, ((os.cpu_count() or 2) - 1) // settings.workers),
-    )
-    openai = OpenAIChatProvider(
-        ServiceClient(settings),
-        name="openai",
-        base_url=settings.openai_base_url,
-        api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else None,
-    )
-    anthropic = AnthropicProvider(
-        ServiceClient(settings),
-        base_url=settings.anthropic_base_url,
-        api_key=settings.anthropic_api_key.get_secret_value() if settings.anthropic_api_key else None,
     )
     families = {
         "local": Family(
@@ -58,20 +71,17 @@ def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> Mode
             context_tokens=local.context_tokens,
             only_model=local.model_name,
             is_free=True,
+            service=Service(address="", key_setting="", has_key=True, needs_key=False, missing=missing_for_local),
             slots=FairSlots(settings.local_model_slots, wait_seconds=settings.provider_wait_seconds),
         ),
     }
-    hosted: Mapping[str, ModelProvider] = {"openai": openai, "anthropic": anthropic, **extra}
-    families |= {
-        name: Family(
-            provider=provider,
-            context_tokens=settings.model_context_tokens,
-            slots=FairSlots(settings.provider_concurrency, wait_seconds=settings.provider_wait_seconds),
-        )
-        for name, provider in hosted.items()
-    }
+    for name, setting in hosted_services(settings).items():
+        families[name] = hosted_family(settings, name, setting, provider_of(name, setting))
+    for name, provider in extra.items():
+        slots = FairSlots(settings.provider_concurrency, wait_seconds=settings.provider_wait_seconds)
+        families[name] = Family(provider=provider, context_tokens=settings.model_context_tokens, slots=slots)
     own_prices = {name: ModelPrice(**price.model_dump()) for name, price in settings.model_prices.items()}
-    return ModelCatalog(families, default=settings.model, own_prices=own_prices)
+    return ModelCatalog(families, default=settings.default_model, own_prices=own_prices)
 
 
 def make_signals(settings: Settings) -> Signals:
@@ -111,9 +121,14 @@ def make_rates(settings: Settings, clock: Clock) -> RateLimiter:
     return RateLimiter(windows, rules)
 
 
+def make_llm(settings: Settings, catalog: ModelCatalog, clock: Clock) -> LlmService:
+    """The door to models. Raises UnknownModelError for a fallback model that nobody has."""
+    return LlmService(catalog, clock=clock, settings=settings)
+
+
 def make_turns(
     database: Database,
-    catalog: ModelCatalog,
+    llm: LlmService,
     *,
     settings: Settings,
     clock: Clock,
@@ -122,7 +137,6 @@ def make_turns(
 ) -> tuple[ConversationService, TurnService]:
     """The write path over one database."""
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
-    llm = LlmService(catalog, clock=clock, settings=settings)
     conversations = ConversationService(database, clock=clock, settings=settings, ledger=ledger, llm=llm)
     turns = TurnService(
         database,

@@ -2,12 +2,13 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
 from conversation_engine.domains.llm.errors import UnknownModelError
+from conversation_engine.domains.llm.known_models import ModelFacts
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.pricing import load_prices
 from conversation_engine.domains.llm.slots import FairSlots
@@ -19,6 +20,21 @@ MODEL_LIMIT_CHARACTERS: Final = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What an operator wants to hear of a provider when it does not answer."""
+
+    address: str
+    """Without anything secret; empty where there is none."""
+    key_setting: str
+    """The variable that holds its key."""
+    has_key: bool
+    needs_key: bool
+    """Whether nothing can come of asking it without one."""
+    missing: Callable[[], str | None] = field(default=lambda: None)
+    """What is not installed that it needs, as a sentence; `None`: nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """A provider and the rule for its models' names: exactly `name`, or `name/ANYTHING`."""
 
@@ -27,6 +43,12 @@ class Family:
     only_model: str | None = None
     """The provider's own name of its single model; `None` where people name one after the slash."""
     is_free: bool = False
+    service: Service = field(default_factory=lambda: Service(address="", key_setting="", has_key=True, needs_key=False))
+    facts: Mapping[str, ModelFacts] = field(default_factory=dict)
+    """What is known of its models, by the provider's own names."""
+    is_cap: bool = False
+    """Whether `context_tokens` is the most that is used of models of which more is known; else it fills gaps only."""
+    priced_as: str | None = None
     slots: FairSlots = field(default_factory=lambda: FairSlots(0, wait_seconds=math.inf))
     """How many calls it takes at once; all of its models share them."""
 
@@ -49,22 +71,38 @@ class ModelCatalog:
         family = self._families.get(family_name)
         if family is None or bool(model) == bool(family.only_model):
             raise UnknownModelError(wanted, self._patterns())
+        facts = family.facts.get(model) or ModelFacts()
         return ModelCard(
             name=wanted,
             provider=family.provider.name,
             provider_model=family.only_model or model,
-            context_tokens=family.context_tokens,
+            context_tokens=_used_context(family, facts),
             is_free=family.is_free,
             own_price=self._own_price(wanted),
+            priced_as=family.priced_as,
+            output_limit_tokens=facts.output_limit_tokens,
         )
+
+    def family(self, card: ModelCard) -> Family:
+        """Whose model this is."""
+        return self._families[card.name.partition("/")[0]]
+
+    def names(self) -> Sequence[str]:
+        """Every model that somebody has told us of, in the order of the providers; others may exist."""
+        known = [
+            name if family.only_model else f"{name}/{model}"
+            for name, family in self._families.items()
+            for model in ([""] if family.only_model else family.facts)
+        ]
+        return known if self._default in known else [self._default, *known]
 
     def provider(self, card: ModelCard) -> ModelProvider:
         """Who answers for a card of this catalogue."""
-        return self._families[card.name.partition("/")[0]].provider
+        return self.family(card).provider
 
     def slots(self, card: ModelCard) -> FairSlots:
         """What limits the calls to its provider."""
-        return self._families[card.name.partition("/")[0]].slots
+        return self.family(card).slots
 
     async def warm_up(self) -> None:
         """Let the default model and the prices get ready ahead of the first call. Raises UnknownModelError."""
@@ -91,3 +129,9 @@ class ModelCatalog:
 
     def _patterns(self) -> list[str]:
         return [name if family.only_model else f"{name}/NAME" for name, family in self._families.items()]
+
+
+def _used_context(family: Family, facts: ModelFacts) -> int:
+    if facts.context_tokens is None:
+        return family.context_tokens
+    return min(facts.context_tokens, family.context_tokens) if family.is_cap else facts.context_tokens

@@ -47,6 +47,13 @@ def price_of(card: ModelCard, input_tokens: int, output_tokens: int, at: datetim
     return None if dollars is None else exact_dollars(dollars)
 
 
+def list_price_of(card: ModelCard, at: datetime) -> ModelPrice | None:
+    """What is charged per million tokens on that day, for a short prompt; `None` when nobody knows."""
+    if card.is_free:
+        return ModelPrice(input=Decimal(0), output=Decimal(0))
+    return card.own_price or _listed(card, 0, at)
+
+
 def load_prices() -> None:
     """Read the table now rather than at the first price: 0.4 s, which an import of the library must not cost."""
     _find("openai", "gpt-4o")
@@ -86,7 +93,7 @@ def _listed(card: ModelCard, input_tokens: int, at: datetime) -> ModelPrice | No
     Read from the entry rather than asked of its own `calc_price`, which takes a quarter of a millisecond a call and
     gives 0 for what has no price. A test compares the two over the whole table.
     """
-    known = _find(card.provider, card.provider_model)
+    known = _find(card.priced_as or card.provider, card.provider_model)
     if known is None:
         return None
     prices = known.get_prices(at)

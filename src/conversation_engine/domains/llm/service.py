@@ -10,13 +10,25 @@ from typing import Final
 
 from conversation_engine.domains.llm.backoff import retry_wait_seconds
 from conversation_engine.domains.llm.calling import ModelCall, ModelCaller, Outcome
-from conversation_engine.domains.llm.catalog import ModelCatalog
+from conversation_engine.domains.llm.catalog import ModelCatalog, Service
+from conversation_engine.domains.llm.checking import check_model
 from conversation_engine.domains.llm.circuits import Circuits
 from conversation_engine.domains.llm.errors import ContextTooLongError, ModelError
+from conversation_engine.domains.llm.known_models import ModelFacts
+from conversation_engine.domains.llm.pricing import list_price_of, load_prices
 from conversation_engine.domains.llm.repo import LlmRequestRepo
 from conversation_engine.domains.llm.settings import LlmSettings
 from conversation_engine.domains.llm.tokens import ratio_for
-from conversation_engine.domains.llm.types import Attempt, AttemptStatus, ModelCard, Sampling, TokenUsage, UsageSource
+from conversation_engine.domains.llm.types import (
+    Attempt,
+    AttemptStatus,
+    ModelCard,
+    ModelCheck,
+    ModelListing,
+    Sampling,
+    TokenUsage,
+    UsageSource,
+)
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
@@ -53,7 +65,7 @@ class LlmService:
         self._settings = settings
         self._random = random or Random()  # noqa: S311 - spreads retries, keeps no secret
         self._caller = ModelCaller(clock=clock, settings=settings)
-        self._fallbacks = tuple(catalog.card(name) for name in settings.fallback_models)
+        self._fallbacks = tuple(map(catalog.card, settings.fallback_models))
         self._circuits = Circuits(
             clock, faults_to_open=settings.circuit_faults, open_seconds=settings.circuit_open_seconds
         )
@@ -64,8 +76,22 @@ class LlmService:
         return self._catalog.card(name)
 
     def reply_limit_tokens(self, card: ModelCard, sampling: Sampling) -> int:
-        """How long a reply may get: as asked or by setting, and never over half of what the model can hold."""
-        return min(sampling.reply_limit_tokens or self._settings.reply_limit_tokens, card.context_tokens // 2)
+        """How long a reply may get: as asked or by setting, never over half of what the model can hold, nor over its
+        service's own limit."""
+        asked = sampling.reply_limit_tokens or self._settings.reply_limit_tokens
+        return min(asked, card.context_tokens // 2, card.output_limit_tokens or asked)
+
+    async def models(self) -> Sequence[ModelListing]:
+        """Every model that somebody has told us of, and whether it can be asked now. Asks nobody; reads no key."""
+        await asyncio.to_thread(load_prices)
+        names = dict.fromkeys([*self._catalog.names(), *self._settings.fallback_models])
+        return [self._listing(self._catalog.card(name)) for name in names]
+
+    async def check(self, name: str | None) -> ModelCheck:
+        """Whether a model answers, and what precisely is wrong if not: one small call. Raises UnknownModelError."""
+        card = self._catalog.card(name)
+        timeout_seconds = self._settings.first_token_timeout_seconds
+        return await check_model(self._catalog.family(card), card, clock=self._clock, timeout_seconds=timeout_seconds)
 
     async def answer(self, call: ModelCall, *, on_text: Callable[[str], None]) -> Answer:
         """Have the model answer, or a fallback model in its place; never raises a ModelError.
@@ -138,6 +164,27 @@ class LlmService:
     def attempts_of(self, tx: Tx, turn_id: TurnId) -> Sequence[Attempt]:
         """A turn's calls, in order."""
         return self._repo.list_of_turn(tx, turn_id)
+
+    def _listing(self, card: ModelCard) -> ModelListing:
+        family = self._catalog.family(card)
+        facts = family.facts.get(card.provider_model) or ModelFacts()
+        ranks = [fallback.name for fallback in self._fallbacks]
+        return ModelListing(
+            card=card,
+            context_tokens=card.context_tokens if family.only_model else facts.context_tokens,
+            capabilities=None if facts.capabilities is None else sorted(facts.capabilities),
+            price=list_price_of(card, self._clock.now()),
+            is_default=card.name == self._catalog.card(None).name,
+            fallback_rank=ranks.index(card.name) + 1 if card.name in ranks else None,
+            unusable=self._unusable(family.service, card),
+        )
+
+    def _unusable(self, service: Service, card: ModelCard) -> str | None:
+        if service.needs_key and not service.has_key:
+            return "no_key"
+        if service.missing() is not None:
+            return "not_installed"
+        return "circuit_open" if self._circuits.is_open(card) else None
 
     def _candidates(self, call: ModelCall) -> Iterator[ModelCall]:
         """The call itself, then the same of the fallback models whose window the prompt fits into."""

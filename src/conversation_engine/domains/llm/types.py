@@ -137,6 +137,48 @@ class ModelCard:
     """Whether a call costs nothing by definition (a model on our own machine)."""
     own_price: ModelPrice | None = None
     """Set where the operator names a price; it goes before every table."""
+    priced_as: str | None = None
+    """The price table's name of the provider, where that is not `provider`."""
+    output_limit_tokens: int | None = None
+    """Longest reply that the service allows, where we know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelListing:
+    """A model of the catalogue, and whether it can be asked now."""
+
+    card: ModelCard
+    context_tokens: int | None
+    """What the model itself can hold; `card.context_tokens` is how much of that we use. `None`: nobody told us."""
+    capabilities: Sequence[str] | None
+    """Sorted; `None`: nobody told us."""
+    price: ModelPrice | None
+    """Today's, for a short prompt; `None`: nobody knows."""
+    is_default: bool
+    fallback_rank: int | None
+    """1 for the model that is asked first when another cannot answer."""
+    unusable: str | None
+    """Why it cannot be asked now: `no_key`, `not_installed`, `circuit_open`; `None`: it can, for all we know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCheck:
+    """What came of asking a model for a word."""
+
+    model: str
+    verdict: str
+    """`ok`, or what is wrong: `no_key`, `wrong_key`, `no_such_model`, `unreachable`, …, or else the error's code."""
+    sentence: str
+    """For an operator: what is wrong where, and what to do."""
+    cause: str | None
+    """The service's own words, without secrets."""
+    latency_ms: int
+    """Until the first word, or until it failed."""
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether it answered."""
+        return self.verdict == "ok"
 
 
 class AttemptStatus(StrEnum):

@@ -8,12 +8,13 @@ import email.utils
 import math
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import pydantic_core
@@ -80,6 +81,37 @@ class ServiceClient:
         return self._session
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointOptions:
+    """How a service wants to be spoken to where it differs from its protocol."""
+
+    key_header: str | None = None
+    """Carries the bare key; `None`: as the protocol has it."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent every time; secret."""
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    def address(self, base_url: str, path: str) -> str:
+        """Where `path` is, whether or not the base has a query of its own."""
+        base, mark, rest = base_url.partition("?")
+        query = "&".join(part for part in (rest if mark else "", urlencode(self.query)) if part)
+        return base.rstrip("/") + path + (f"?{query}" if query else "")
+
+    def headers_with(self, api_key: str | None, *, header: str, prefix: str = "") -> Mapping[str, str]:
+        """The headers that say who we are; without a key only what else is to be sent."""
+        if not api_key:
+            return dict(self.headers)
+        key = {self.key_header: api_key} if self.key_header else {header: prefix + api_key}
+        return {**key, **self.headers}
+
+    def secrets_with(self, api_key: str | None) -> Sequence[str]:
+        """What must never be quoted of a call."""
+        return [*([api_key] if api_key else []), *self.headers.values()]
+
+
+PLAIN: Final = EndpointOptions()
+
+
 class Endpoint:
     """One address of a model service, what is sent to it every time, and how it words its failures."""
 
@@ -88,12 +120,22 @@ class Endpoint:
     def __init__(
         self, client: ServiceClient, url: str, *, headers: Mapping[str, str], secrets: Iterable[str], words: ErrorWords
     ) -> None:
-        """`secrets` are what must never be quoted of a call to it; passwords in `url` are kept back too."""
+        """`secrets` are what must never be quoted of a call to it; passwords in `url` are kept back too.
+
+        A user and password in `url` are for services without a key: the transport refuses to send both.
+        """
         self.client = client
-        self.url = url
+        self.url = _without_user(url) if "authorization" in headers else url
         self.headers = headers
         self.words = words
         self.redact = Redaction([*secrets, *secrets_in(url)])
+
+
+def _without_user(url: str) -> str:
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return url
 
 
 @lru_cache(maxsize=64)

@@ -46,7 +46,7 @@ class ChatSession:
 
     async def start(self, *, is_new: bool) -> None:
         """Go on in the active conversation that was used last, unless a new one is wanted. Starts to load the model."""
-        if self._model in (None, self._engine.settings.model):
+        if self._model in (None, self._engine.settings.default_model):
             self._warming = asyncio.create_task(self._warm_up())
         page = await self._engine.conversations.list_of(
             self._user,
@@ -148,7 +148,7 @@ class ChatSession:
         return "loading the model …" if is_loading else "thinking …"
 
     def _welcome(self, where: str) -> str:
-        return f"{self._model or self._engine.settings.model} · {where} · /help"
+        return f"{self._model or self._engine.settings.default_model} · {where} · /help"
 
 
 def text_of(content: Content) -> str:

@@ -15,6 +15,7 @@ def load_settings() -> "Settings":
     The log goes to stderr from here on: warnings and worse, or what CE_LOG_LEVEL asks for.
     """
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     from conversation_engine.engine.settings import SETTINGS_PREFIX, Settings
     from conversation_engine.infra.observability import logs
@@ -28,6 +29,8 @@ def load_settings() -> "Settings":
             for fault in error.errors(include_url=False, include_input=False)
         )
         raise BadSettingsError(f"The environment has settings that make no sense. {wrong}.") from error
+    except SettingsError as error:  # its own sentence names the field, never the value
+        raise BadSettingsError(f"The environment has a setting that is not JSON: {error}.") from None
     logs.configure(settings.log_level if "log_level" in settings.model_fields_set else "WARNING")
     return settings
 

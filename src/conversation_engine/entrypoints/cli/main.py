@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from conversation_engine.entrypoints.cli import chat, cost, database, serve, tokens, worker
+from conversation_engine.entrypoints.cli import chat, cost, database, doctor, serve, tokens, worker
 from conversation_engine.entrypoints.cli.exit_codes import EXIT_CODES
 from conversation_engine.kernel.errors import EngineError, Kind
 
@@ -23,6 +23,8 @@ app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("chat")(chat.chat)
 app.command("cost")(cost.cost)
+app.command("models")(doctor.models)
+app.command("doctor")(doctor.doctor)
 app.command("token")(tokens.token)
 app.add_typer(database.app, name="db")
 

@@ -99,8 +99,8 @@ def _data_place(settings: "Settings") -> str:
 
 
 def _model(settings: "Settings") -> str:
-    if settings.model != "local":
-        return settings.model
+    if settings.default_model != "local":
+        return settings.default_model
     own = ", one for each worker" if settings.workers > 1 else ""
     return f"local (on this machine, no key needed{own})"
 

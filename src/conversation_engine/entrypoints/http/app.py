@@ -10,6 +10,7 @@ import conversation_engine.entrypoints.http.errors as problems
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.limits.rates import RateLimiter
 from conversation_engine.domains.llm.ports import ModelProvider
+from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.personas.service import PersonaService
 from conversation_engine.domains.users.errors import NotAuthenticatedError, SecretRequiredError
 from conversation_engine.domains.users.tokens import TokenService
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
         async with ConversationEngine(settings, providers=providers) as engine:
             app.state.services = {
                 ConversationService: engine.conversations,
+                LlmService: engine.llm,
                 PersonaService: engine.personas,
                 RateLimiter: engine.rates,
                 TurnService: engine.turns,

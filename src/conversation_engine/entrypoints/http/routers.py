@@ -2,8 +2,9 @@
 
 from conversation_engine.domains.conversations.routes import router as conversations
 from conversation_engine.domains.limits.routes import router as limits
+from conversation_engine.domains.llm.routes import router as models
 from conversation_engine.domains.personas.routes import router as personas
 from conversation_engine.insights.cost.routes import router as cost
 from conversation_engine.turns.routes import router as turns
 
-ROUTERS = (conversations, turns, personas, limits, cost)
+ROUTERS = (conversations, turns, personas, limits, cost, models)

@@ -24,7 +24,7 @@ from conversation_engine.domains.llm.types import (
     ReplyFinished,
     TokenUsage,
 )
-from conversation_engine.domains.llm.wire import Endpoint, ServiceClient, parse
+from conversation_engine.domains.llm.wire import PLAIN, Endpoint, EndpointOptions, ServiceClient, parse
 
 API_VERSION = "2023-06-01"
 DEFAULT_REPLY_LIMIT_TOKENS = 1024
@@ -56,18 +56,27 @@ ERROR_WORDS: ErrorWords = {
 class AnthropicProvider:
     """Streams `POST {base_url}/v1/messages`."""
 
-    def __init__(self, client: ServiceClient, *, base_url: str, api_key: str | None) -> None:
+    def __init__(
+        self,
+        client: ServiceClient,
+        *,
+        base_url: str,
+        api_key: str | None,
+        name: str = "anthropic",
+        options: EndpointOptions = PLAIN,
+    ) -> None:
+        self._name = name
         self._endpoint = Endpoint(
             client,
-            base_url.rstrip("/") + "/v1/messages",
-            headers={"anthropic-version": API_VERSION, "x-api-key": api_key or ""},
-            secrets=[api_key] if api_key else [],
+            options.address(base_url, "/v1/messages"),
+            headers={"anthropic-version": API_VERSION, **options.headers_with(api_key, header="x-api-key")},
+            secrets=options.secrets_with(api_key),
             words=ERROR_WORDS,
         )
 
     @property
     def name(self) -> str:
-        return "anthropic"
+        return self._name
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         return stream_reply(self._endpoint, _body(request), _Reply())

@@ -24,7 +24,7 @@ from conversation_engine.domains.llm.types import (
     ReplyFinished,
     TokenUsage,
 )
-from conversation_engine.domains.llm.wire import Endpoint, ServiceClient, parse
+from conversation_engine.domains.llm.wire import PLAIN, Endpoint, EndpointOptions, ServiceClient, parse
 
 DONE = b"[DONE]"
 ERROR_WORDS: ErrorWords = {
@@ -73,17 +73,28 @@ ERROR_WORDS: ErrorWords = {
 class OpenAIChatProvider:
     """Streams `POST {base_url}/chat/completions`."""
 
-    def __init__(self, client: ServiceClient, *, name: str, base_url: str, api_key: str | None) -> None:
+    def __init__(
+        self,
+        client: ServiceClient,
+        *,
+        name: str,
+        base_url: str,
+        api_key: str | None,
+        options: EndpointOptions = PLAIN,
+        reply_limit_field: str | None = None,
+    ) -> None:
+        """`reply_limit_field`: what the service calls the longest reply; `None`: by the address."""
         self._name = name
         self._endpoint = Endpoint(
             client,
-            base_url.rstrip("/") + "/chat/completions",
-            headers={"authorization": f"Bearer {api_key}"} if api_key else {},
-            secrets=[api_key] if api_key else [],
+            options.address(base_url, "/chat/completions"),
+            headers=options.headers_with(api_key, header="authorization", prefix="Bearer "),
+            secrets=options.secrets_with(api_key),
             words=ERROR_WORDS,
         )
         # api.openai.com refuses the old name for its reasoning models; everybody else knows only the old one.
-        self._limit_field = "max_completion_tokens" if "api.openai.com" in base_url else "max_tokens"
+        by_address = "max_completion_tokens" if "api.openai.com" in base_url else "max_tokens"
+        self._limit_field = reply_limit_field or by_address
 
     @property
     def name(self) -> str:

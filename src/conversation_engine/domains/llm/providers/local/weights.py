@@ -24,6 +24,16 @@ def packaged_model_path() -> Path:
     raise LocalModelUnavailableError(f"The local model's weights are not installed. {INSTALL_HINT}")
 
 
+def missing_for_local() -> str | None:
+    """What is not installed that the local model needs, as a sentence that says how to get it; `None`: nothing."""
+    try:
+        require_runtime()
+        packaged_model_path()
+    except LocalModelUnavailableError as error:
+        return str(error)
+    return None
+
+
 def require_runtime() -> None:
     """Check, without importing it, that llama.cpp is installed.
 

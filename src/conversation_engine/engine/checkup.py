@@ -1,0 +1,122 @@
+"""What `convo doctor` looks at. A check finds things out and never raises for what it finds.
+
+To add one, write it and put it into `checks_of`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.engine.migrating import revisions
+from conversation_engine.engine.settings import Settings
+from conversation_engine.engine.wiring import make_catalog, make_llm
+from conversation_engine.infra.db.database import Database
+from conversation_engine.infra.db.opening import backend_of, open_database
+from conversation_engine.kernel.clock import SystemClock
+
+DATABASE_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    is_well: bool
+    sentence: str
+    """What is so, and what to do about it if it is not well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What there is to look at; nothing runs."""
+
+    settings: Settings
+    database: Database
+    llm: LlmService
+
+
+Check = Callable[[], Awaitable[Sequence[Finding]]]
+
+
+@asynccontextmanager
+async def installation(settings: Settings) -> AsyncIterator[Installation]:
+    """The parts as the settings have them. Raises UnknownModelError for a fallback model that nobody has."""
+    async with AsyncExitStack() as stack:
+        catalog = make_catalog(settings, {})
+        stack.push_async_callback(catalog.aclose)
+        database = open_database(settings.resolved_database_url, settings)
+        stack.push_async_callback(database.aclose)
+        llm = make_llm(settings, catalog, SystemClock())
+        yield Installation(settings=settings, database=database, llm=llm)
+
+
+async def checks_of(place: Installation, *, models: Sequence[str]) -> Sequence[Check]:
+    """All there are. `models`: those to ask; none named: the default, the fallbacks and one of each other provider.
+
+    Raises UnknownModelError for a model that is none.
+    """
+    llm, settings = place.llm, place.settings
+    if models:
+        return [partial(check_model, llm, llm.card(name).name) for name in models]
+    return [
+        partial(check_database, place.database, backend_of(settings.resolved_database_url)),
+        *(partial(check_model, llm, name) for name in await _models_in_use(llm, settings)),
+        partial(check_providers, llm, settings),
+    ]
+
+
+async def check_database(database: Database, kind: str) -> Sequence[Finding]:
+    """Whether the store answers and has this version's schema."""
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS):
+            current, wanted = await revisions(database)
+    except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is the finding
+        told = f"{kind} at {database.url} does not answer ({type(error).__name__}). Check CE_DATABASE_URL."
+        return [Finding(what="database", is_well=False, sentence=told)]
+    is_well = current == wanted or current is None or kind == "sqlite"
+    state = {wanted: "has this version's schema", None: "is empty and is set up by the first start"}.get(
+        current, f"has schema {current}; this version wants {wanted}: `convo db upgrade`"
+    )
+    return [Finding(what="database", is_well=is_well, sentence=f"{kind} at {database.url} answers and {state}.")]
+
+
+async def check_model(llm: LlmService, name: str) -> Sequence[Finding]:
+    """Whether a model answers. One small model call."""
+    check = await llm.check(name)
+    took = f" ({check.latency_ms} ms)" if check.is_ok else ""
+    return [Finding(what=f"model {name}", is_well=check.is_ok, sentence=check.sentence + took)]
+
+
+async def check_providers(llm: LlmService, settings: Settings) -> Sequence[Finding]:
+    """Providers of which no model is known, so that none could be asked."""
+    listed = {_provider_of(listing.card.name) for listing in await llm.models()}
+    return [
+        Finding(
+            what=f"provider {name}",
+            is_well=True,
+            sentence=f"Not asked: name a model, `convo doctor {name}/NAME`, or list some in CE_PROVIDERS.",
+        )
+        for name in settings.providers
+        if name not in listed
+    ]
+
+
+async def _models_in_use(llm: LlmService, settings: Settings) -> Sequence[str]:
+    listings = await llm.models()
+    names = [listing.card.name for listing in listings if listing.is_default or listing.fallback_rank]
+    seen = {"local", *map(_provider_of, names)}
+    for listing in listings:
+        provider = _provider_of(listing.card.name)
+        if provider not in seen and (listing.unusable is None or provider in settings.providers):
+            seen.add(provider)
+            names.append(listing.card.name)
+    return names
+
+
+def _provider_of(model: str) -> str:
+    return model.partition("/")[0]
