@@ -24,6 +24,7 @@ from conversation_engine.kernel.ids import ConversationId, LlmRequestId, Message
 from conversation_engine.testing import Say, ScriptedModel
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.run import TurnRun
+from conversation_engine.turns.spending import TurnSpending
 from conversation_engine.turns.steps.admit import AdmitStep
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.record import Ending, RecordStep
@@ -75,11 +76,17 @@ class StorePath:
         database, conversations, clock = engine.database, engine.conversations, engine.clock
         self._clock = clock
         self.holder = new_id()
-        line = TurnLine(conversations=conversations, llm=llm, clock=clock, limit=engine.settings.queue_limit)
+        spending = TurnSpending(budgets=engine.budgets, conversations=conversations, llm=llm, calls_per_turn=1)
+        limit = engine.settings.queue_limit
+        line = TurnLine(conversations=conversations, llm=llm, clock=clock, limit=limit, spending=spending)
         ledger = IdempotencyLedger(database, clock=clock, hours=engine.settings.idempotency_hours)
-        self._admit = AdmitStep(database, conversations=conversations, llm=llm, clock=clock, line=line, ledger=ledger)
+        self._admit = AdmitStep(
+            database, conversations=conversations, llm=llm, clock=clock, line=line, ledger=ledger, spending=spending
+        )
         self._assemble = AssembleStep(database, conversations=conversations, llm=llm)
-        self._record = RecordStep(database, conversations=conversations, llm=llm, clock=clock, line=line)
+        self._record = RecordStep(
+            database, conversations=conversations, llm=llm, clock=clock, line=line, spending=spending
+        )
 
     async def turn(self, conversation_id: ConversationId, question: str, reply: str) -> None:
         """admit → assemble → record."""
@@ -94,6 +101,7 @@ class StorePath:
             manifest=window.manifest,
             is_checkpointed=False,
             holder=self.holder,
+            is_promised=run.is_promised,
         )
         if await self._record(ending, lease=None) is None:
             raise AssertionError("the turn was not recorded")

@@ -51,6 +51,11 @@ def persona(body: Any = None) -> Rule:
     )
 
 
+def admin(body: Any = None, *, missing_as: str | None = None) -> Rule:
+    """A thing of the installation: for admins."""
+    return Rule(allowed=frozenset({"root"}), refused_as=ROLE, missing_as=missing_as, body=body)
+
+
 OPEN: frozenset[Route] = frozenset({("GET", "/healthz"), ("GET", "/readyz")})
 """Beside these only `/docs` and `/openapi.json` need no token."""
 
@@ -81,6 +86,10 @@ RULES: Mapping[Route, Rule] = {
     ("GET", "/limits"): Rule(allowed=EVERYBODY),
     ("GET", "/models"): Rule(allowed=EVERYBODY),
     ("POST", "/models/{model}/test"): Rule(allowed=frozenset({"root"}), refused_as=ROLE),
+    ("GET", "/budgets"): admin(),
+    ("PUT", "/budgets"): admin({"scope": "user", "subject": "nobody", "period": "day", "tokens": 1}),
+    ("GET", "/budgets/{budget_id}"): admin(missing_as="budget_not_found"),
+    ("DELETE", "/budgets/{budget_id}"): admin(missing_as="budget_not_found"),
     ("POST", "/personas"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=EVERYBODY, body=PROFILE),
     ("GET", "/personas"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=CLIENT_OWNERS),
     ("POST", "/personas/preview"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=EVERYBODY, body=PROFILE),

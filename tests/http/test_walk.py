@@ -57,7 +57,9 @@ class TestTheTable:
 
 class TestWithoutAToken:
     async def test_every_route_but_the_open_ones_answers_401(self, app: FastAPI) -> None:
-        ids = dict.fromkeys(("conversation_id", "turn_id", "message_id", "persona_id", "name", "model"), MISSING_ID)
+        ids = dict.fromkeys(
+            ("conversation_id", "turn_id", "message_id", "persona_id", "budget_id", "name", "model"), MISSING_ID
+        )
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://x") as stranger:
             for route in RULES:
                 for these in (ids, dict.fromkeys(ids, "x")):  # not even the form of an id is told

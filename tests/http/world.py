@@ -72,11 +72,14 @@ async def furnish(world: World) -> World:
     persona = await posted(world["tess"], "/personas", PROFILE)
     shared = await world["tess"].put(f"/personas/{persona['id']}/shares", json={"user_ids": ["ada"]})
     assert shared.status_code == 200
+    budget = await world["root"].put("/budgets", json={"scope": "user", "subject": "x", "period": "day", "tokens": 1})
+    assert budget.status_code == 200
     world.ids.update(
         conversation_id=conversation["id"],
         turn_id=turn["id"],
         message_id=turn["user_message_id"],
         persona_id=persona["id"],
+        budget_id=budget.json()["id"],
         name="tutor",
         model="scripted/test",
     )

@@ -7,7 +7,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "invariants").glob("*.md"))
-ROOMS = {"turns.md": "src/conversation_engine/turns", "messages.md": "src/conversation_engine/domains/conversations"}
+ROOMS = {
+    "turns.md": "src/conversation_engine/turns",
+    "messages.md": "src/conversation_engine/domains/conversations",
+    "money.md": "src/conversation_engine/domains/limits",
+}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -29,7 +29,13 @@ STATEMENTS_OF_A_TURN = {
 """Two transactions, apart from checkpoints. A reply that is said at once may be recorded before one is due."""
 
 
-WITHOUT_CHORES = {"sweep_seconds": 3600, "lease_seconds": 3600, "stop_poll_seconds": 3600}
+WITHOUT_CHORES = {
+    "sweep_seconds": 3600,
+    "lease_seconds": 3600,
+    "stop_poll_seconds": 3600,
+    "budget_refresh_seconds": 3600,
+    "job_poll_seconds": 3600,
+}
 CHORES_BEGIN_SECONDS = 0.3
 """A process looks for lost turns once when it starts."""
 

@@ -1,16 +1,18 @@
 """The engine: everything behind every door."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 from conversation_engine.domains.conversations.service import ConversationService
+from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import (
     make_catalog,
     make_llm,
+    make_outbox,
     make_personas,
     make_rates,
     make_signals,
@@ -19,6 +21,7 @@ from conversation_engine.engine.wiring import (
 from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.outbox.types import EventListener
 from conversation_engine.insights.cost.service import CostService
 from conversation_engine.kernel.clock import Clock, SystemClock
 from conversation_engine.turns.service import TurnService
@@ -43,8 +46,12 @@ class ConversationEngine:
         *,
         providers: Mapping[str, ModelProvider] | None = None,
         clock: Clock | None = None,
+        listeners: Sequence[EventListener] = (),
     ) -> None:
-        """`providers` adds model services by family name: `{"mine": provider}` answers for `mine/ANYTHING`."""
+        """`providers` adds model services by family name: `{"mine": provider}` answers for `mine/ANYTHING`.
+
+        `listeners` hear of events, such as a budget that runs out: see `docs/limits.md`.
+        """
         self.settings = settings or Settings()
         self.clock = clock or SystemClock()
         self.database = open_database(self.settings.resolved_database_url, self.settings)
@@ -52,6 +59,12 @@ class ConversationEngine:
         self._signals = make_signals(self.settings)
         self.jobs = JobQueue(self.database, clock=self.clock, settings=self.settings)
         self.rates = make_rates(self.settings, self.clock)
+        self._outbox = make_outbox(
+            self.database, jobs=self.jobs, settings=self.settings, clock=self.clock, listeners=listeners
+        )
+        self.budgets = BudgetService(
+            self.database, clock=self.clock, settings=self.settings, outbox=self._outbox, signals=self._signals
+        )
         self._catalog = make_catalog(self.settings, providers or {})
         self.llm = make_llm(self.settings, self._catalog, self.clock)
         self.conversations: ConversationService
@@ -63,6 +76,7 @@ class ConversationEngine:
             clock=self.clock,
             signals=self._signals,
             rates=self.rates,
+            budgets=self.budgets,
         )
 
         self.personas = make_personas(self.database, settings=self.settings, clock=self.clock)
@@ -72,6 +86,7 @@ class ConversationEngine:
         is_embedded = backend_of(self.settings.resolved_database_url) == "sqlite"
         await prepare(self.database, is_embedded=is_embedded)
         await self._signals.start()
+        await self.budgets.start()
         await self.turns.start()
         self.jobs.start()
 
@@ -79,6 +94,7 @@ class ConversationEngine:
         """Let running turns end (see `CE_GRACE_SECONDS`), then let go of everything."""
         await self.turns.aclose()
         await self.jobs.aclose()
+        await self.budgets.aclose()
         await self._signals.aclose()
         await self.rates.aclose()
         await self._catalog.aclose()

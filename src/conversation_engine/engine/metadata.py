@@ -3,18 +3,22 @@
 from sqlalchemy import MetaData
 
 from conversation_engine.domains.conversations import models as conversations
+from conversation_engine.domains.limits import models as limits
 from conversation_engine.domains.llm import models as llm
 from conversation_engine.domains.personas import models as personas
 from conversation_engine.infra.db.base import Base
 from conversation_engine.infra.idempotency import models as idempotency
 from conversation_engine.infra.jobs import models as jobs
+from conversation_engine.infra.outbox import models as outbox
 from conversation_engine.turns import models as turns
 
 _TABLES_ARE_REGISTERED_BY = (
     conversations,
     idempotency,
     jobs,
+    limits,
     llm,
+    outbox,
     personas,
     turns,
 )

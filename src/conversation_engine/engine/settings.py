@@ -17,6 +17,7 @@ from conversation_engine.domains.users.settings import TokenSettings
 from conversation_engine.infra.db.settings import DatabaseSettings
 from conversation_engine.infra.idempotency.settings import IdempotencySettings
 from conversation_engine.infra.jobs.settings import JobSettings
+from conversation_engine.infra.outbox.settings import OutboxSettings
 from conversation_engine.infra.signals.settings import SignalSettings
 from conversation_engine.infra.web.settings import WebSettings
 from conversation_engine.insights.cost.settings import CostSettings
@@ -39,6 +40,7 @@ class Settings(
     WebSettings,
     DatabaseSettings,
     SignalSettings,
+    OutboxSettings,
 ):
     """What an operator can set. Unset means: one laptop, no key, no network."""
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.limits.rates import DEFAULT_RULES, OFF, RateLimiter, RateRule, parse_rules
+from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.catalog import Family, ModelCatalog, Service
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.service import LlmService
@@ -20,6 +21,9 @@ from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.db.opening import backend_of
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
+from conversation_engine.infra.jobs.service import JobQueue
+from conversation_engine.infra.outbox.service import Outbox
+from conversation_engine.infra.outbox.types import EventListener
 from conversation_engine.infra.rates.failover import FailoverWindows
 from conversation_engine.infra.rates.memory import MemoryWindows
 from conversation_engine.infra.rates.ports import RateWindows
@@ -126,6 +130,29 @@ def make_llm(settings: Settings, catalog: ModelCatalog, clock: Clock) -> LlmServ
     return LlmService(catalog, clock=clock, settings=settings)
 
 
+def make_outbox(
+    database: Database,
+    *,
+    jobs: JobQueue,
+    settings: Settings,
+    clock: Clock,
+    listeners: Sequence[EventListener],
+) -> Outbox:
+    """Events to the log, to `listeners` and to the webhook, where one is set. Raises BadWebhookError."""
+    webhook = None
+    if settings.webhook_url is not None:
+        from conversation_engine.infra.outbox.webhook import Webhook
+
+        webhook = Webhook(
+            settings.webhook_url,
+            settings.webhook_secret,
+            clock=clock,
+            timeout_seconds=settings.webhook_timeout_seconds,
+            may_be_private=settings.webhook_private_addresses == "allow",
+        )
+    return Outbox(database, jobs=jobs, clock=clock, listeners=listeners, webhook=webhook)
+
+
 def make_turns(
     database: Database,
     llm: LlmService,
@@ -134,6 +161,7 @@ def make_turns(
     clock: Clock,
     signals: Signals,
     rates: RateLimiter,
+    budgets: BudgetService,
 ) -> tuple[ConversationService, TurnService]:
     """The write path over one database."""
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
@@ -146,6 +174,7 @@ def make_turns(
         settings=settings,
         ledger=ledger,
         signals=signals,
+        budgets=budgets,
         on_used=_token_counter(rates) if rates.counts_tokens else None,
     )
     return conversations, turns

@@ -1,10 +1,13 @@
 """Turns that wait in line while their conversation is still answering."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import Final
 
 from conversation_engine.domains.conversations.errors import ConversationNotActiveError, MessageNotFoundError
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import BEGINNING, Conversation, MessageRole, NewMessage
+from conversation_engine.domains.limits.errors import OverBudgetError, UnknownPriceError
 from conversation_engine.domains.llm.errors import UnknownModelError
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.infra.crash_points import crash_point
@@ -16,17 +19,35 @@ from conversation_engine.turns.errors import QueueFullError
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import FIRST_PAGE_MESSAGES, TurnRun
+from conversation_engine.turns.spending import TurnSpending, tokens_in
 from conversation_engine.turns.types import Lease, QueuedMessage, Turn, TurnError, TurnState
+
+CANNOT_START: Final = (
+    ConversationNotActiveError,
+    MessageNotFoundError,
+    UnknownModelError,
+    OverBudgetError,
+    UnknownPriceError,
+)
 
 
 class TurnLine:
     """First come, first served; the length is bounded. Every method joins the caller's transaction."""
 
-    def __init__(self, *, conversations: ConversationService, llm: LlmService, clock: Clock, limit: int) -> None:
+    def __init__(
+        self,
+        *,
+        conversations: ConversationService,
+        llm: LlmService,
+        clock: Clock,
+        limit: int,
+        spending: TurnSpending,
+    ) -> None:
         self._conversations = conversations
         self._llm = llm
         self._clock = clock
         self._limit = limit
+        self._spending = spending
         self._repo = TurnRepo()
 
     def join(self, tx: Tx, turn: Turn, message: NewMessage | None) -> Turn:
@@ -53,13 +74,30 @@ class TurnLine:
         while (head := self._repo.next_queued(tx, conversation_id)) is not None:
             turn, said = head
             try:
-                run = self._start(tx, turn, said, lease=lease)
-            except (ConversationNotActiveError, MessageNotFoundError, UnknownModelError) as error:
+                with self._undone_if_refused(tx):
+                    run = self._start(tx, turn, said, lease=lease)
+            except CANNOT_START as error:
                 self._repo.end_queued(tx, self._failed(turn, error))
             else:
                 crash_point("line.before_commit")
                 return run
         return None
+
+    def check_budget(self, tx: Tx, turn: Turn, conversation: Conversation, message: NewMessage | None) -> None:
+        """Refuse at once what no budget would let start now; nothing is promised before it does.
+
+        Raises OverBudgetError or UnknownPriceError.
+        """
+        if not self._spending.may_bound(turn, conversation):
+            return
+        with tx.begin_nested() as trial:
+            tokens = tokens_in(message.content) if message else 0
+            self._spending.reserve(tx, self.run_of(tx, turn, conversation), more_tokens=tokens)
+            trial.rollback()
+
+    def _undone_if_refused(self, tx: Tx) -> AbstractContextManager[object]:
+        """What a turn says goes again when a budget is in its way."""
+        return tx.begin_nested() if self._spending.may_bound_any else nullcontext()
 
     def run_of(self, tx: Tx, turn: Turn, conversation: Conversation) -> TurnRun:
         """What the steps need to work on a running turn."""
@@ -78,8 +116,10 @@ class TurnLine:
         self._llm.card(turn.model)
         conversation = self._say(tx, turn, said)
         started = replace(turn, state=TurnState.RUNNING, user_message_id=conversation.active_leaf_id)
+        run = self.run_of(tx, started, conversation)
+        self._spending.reserve(tx, run)
         self._repo.start(tx, started, lease=lease)
-        return self.run_of(tx, started, conversation)
+        return run
 
     def _say(self, tx: Tx, turn: Turn, said: QueuedMessage | None) -> Conversation:
         if said is None or turn.user_message_id is None:

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Callable
 
+from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.llm.errors import ModelError
 from conversation_engine.infra.crash_points import crash_point
+from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.errors import EngineError, InternalError
 from conversation_engine.turns.reply_log import ReplyLog
 from conversation_engine.turns.run import TurnRun
+from conversation_engine.turns.spending import TurnSpending
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.generate import GenerateStep
 from conversation_engine.turns.steps.record import Ending, Recorded, RecordStep
@@ -24,8 +27,17 @@ class TurnPipeline:
     """Takes an admitted turn to its end. Never raises: whatever happens is recorded."""
 
     def __init__(
-        self, *, assemble: AssembleStep, generate: GenerateStep, record: RecordStep, reply_log: ReplyLog
+        self,
+        database: Database,
+        *,
+        assemble: AssembleStep,
+        generate: GenerateStep,
+        record: RecordStep,
+        reply_log: ReplyLog,
+        spending: TurnSpending,
     ) -> None:
+        self._database = database
+        self._spending = spending
         self._assemble = assemble
         self._generate = generate
         self._record = record
@@ -38,6 +50,7 @@ class TurnPipeline:
         """
         try:
             run.window = await self._assemble(run)
+            await self._cover(run, run.window)
             await self._generate(run)
         except EngineError as error:
             run.error = error
@@ -55,6 +68,13 @@ class TurnPipeline:
         run.live.end(TurnEnded(detail=recorded.detail, offset=run.live.length))
         _log_end(run, recorded.detail)
         return recorded.successor
+
+    async def _cover(self, run: TurnRun, window: Window) -> None:
+        """A window may hold more than was said before; budgets have to cover that too. No statement if it does not."""
+        if run.promised_input_tokens is not None and window.input_tokens > run.promised_input_tokens:
+            await self._database.write(
+                lambda tx: self._spending.cover_window(tx, run, input_tokens=window.input_tokens)
+            )
 
     async def _recorded(self, ending: Ending, lease: Callable[[], Lease | None]) -> Recorded | None:
         for wait in (*RECORD_RETRY_SECONDS, None):
@@ -79,6 +99,7 @@ def _ending(run: TurnRun, *, holder: str) -> Ending:
         manifest=None if run.window is None else run.window.manifest,
         is_checkpointed=run.live.is_checkpointed,
         holder=holder,
+        is_promised=run.is_promised,
     )
 
 

@@ -96,6 +96,7 @@ class TurnRecovery:
             manifest=None,
             is_checkpointed=True,
             holder=holder,
+            is_promised=True,
         )
         recorded = await self._record(ending, lease=lease)
         crash_point("recovery.after_record")
@@ -119,6 +120,7 @@ class TurnRecovery:
         again = replace(turn, attempt=turn.attempt + 1)
         conversation = self._conversations.owned(tx, turn.conversation_id, owner_id=turn.owner_id)
         run = self._line.run_of(tx, again, conversation)
+        run.is_promised = True
         self._repo.delete_checkpoints(tx, turn.id)
         self._repo.start(tx, again, lease=lease)
         _log.warning("turn.restarted", turn_id=turn.id, attempt=again.attempt)

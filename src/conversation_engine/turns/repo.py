@@ -200,6 +200,10 @@ class TurnRepo:
         row = tx.execute(select(*_turns.c).where(_turns.c.id == turn_id)).first()
         return None if row is None else _turn(row)
 
+    def existing(self, tx: Tx, turn_ids: Sequence[TurnId]) -> frozenset[TurnId]:
+        """Which of these there still are, in whatever state."""
+        return frozenset(tx.scalars(select(_turns.c.id).where(_turns.c.id.in_(turn_ids))))
+
     def list_of(
         self, tx: Tx, conversation_id: ConversationId, *, state: TurnState | None, cursor: Cursor | None, count: int
     ) -> list[Turn]:

@@ -29,6 +29,10 @@ class TurnRun:
     window: Window | None = None
     attempts: list[Attempt] = field(default_factory=list)
     """The model calls so far, in order."""
+    is_promised: bool = False
+    """Whether budgets may have been promised something for this turn."""
+    promised_input_tokens: int | None = None
+    """What they were promised for the prompt; `None` where nothing was, or an earlier process did."""
     error: EngineError | None = None
     stop_as: TurnState | None = None
     """Set when somebody wants it to end: `cancelled` or `interrupted`."""

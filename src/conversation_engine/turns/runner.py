@@ -8,7 +8,7 @@ from datetime import timedelta
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.infra.crash_points import crash_point
-from conversation_engine.infra.db.database import ConstraintViolation, Database
+from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
@@ -22,6 +22,7 @@ from conversation_engine.turns.reply_log import ReplyLog
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.settings import TurnSettings
+from conversation_engine.turns.spending import TurnSpending
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.generate import GenerateStep
 from conversation_engine.turns.steps.record import RecordStep, total_usage
@@ -53,6 +54,7 @@ class TurnRunner:
         line: TurnLine,
         ledger: IdempotencyLedger,
         signals: Signals,
+        spending: TurnSpending,
         on_used: OnUsed | None = None,
     ) -> None:
         self._database = database
@@ -61,6 +63,7 @@ class TurnRunner:
         self._line = line
         self._ledger = ledger
         self._signals = signals
+        self._spending = spending
         self._on_used = on_used
         self._holder = new_id()
         self._repo = TurnRepo()
@@ -72,11 +75,12 @@ class TurnRunner:
             on_durable=lambda turn_id: signals.publish(turn_topic(turn_id)),
         )
         self.assemble = AssembleStep(database, conversations=conversations, llm=llm)
-        record = RecordStep(database, conversations=conversations, llm=llm, clock=clock, line=line)
+        record = RecordStep(database, conversations=conversations, llm=llm, clock=clock, line=line, spending=spending)
         self._recovery = TurnRecovery(
             database, conversations=conversations, record=record, line=line, clock=clock, mode=settings.recovery
         )
         self._pipeline = TurnPipeline(
+            database,
             assemble=self.assemble,
             generate=GenerateStep(
                 database,
@@ -87,6 +91,7 @@ class TurnRunner:
             ),
             record=record,
             reply_log=self._reply_log,
+            spending=spending,
         )
         self._runs: dict[TurnId, TurnRun] = {}
         self._tasks: dict[TurnId, asyncio.Task[None]] = {}
@@ -222,7 +227,17 @@ class TurnRunner:
                 await self.advance(conversation_id)
             except Exception as error:  # noqa: BLE001 - one line that is stuck must not keep the others
                 _log.warning("turn.line_stuck", conversation_id=conversation_id, error=type(error).__name__)
+        if self._spending.may_bound_any:
+            await self._database.write(self._release_orphans)
         await self._ledger.sweep()
+
+    def _release_orphans(self, tx: Tx) -> None:
+        """Nothing stays promised for turns that were deleted and whose process died before it could settle."""
+        owing = self._spending.owing(tx, older_than_seconds=self._settings.lease_seconds)
+        existing = self._repo.existing(tx, owing) if owing else frozenset()
+        for turn_id in owing:
+            if turn_id not in existing:
+                self._spending.settle(tx, turn_id, ())
 
     async def _extend(self) -> None:
         if running := list(self._runs):

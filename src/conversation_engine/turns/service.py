@@ -10,6 +10,7 @@ from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.conversations.checks import checked_limit
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import BusyPolicy
+from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.crash_points import crash_point
@@ -26,6 +27,7 @@ from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.runner import OnUsed, TurnRunner
 from conversation_engine.turns.settings import TurnSettings
+from conversation_engine.turns.spending import TurnSpending
 from conversation_engine.turns.state import is_final
 from conversation_engine.turns.steps.admit import AdmitStep
 from conversation_engine.turns.topics import process_topic, turn_topic
@@ -52,6 +54,7 @@ class TurnService:
         settings: TurnSettings,
         ledger: IdempotencyLedger,
         signals: Signals,
+        budgets: BudgetService,
         on_used: OnUsed | None = None,
     ) -> None:
         """`on_used` hears of every turn that has ended here, and how many tokens it took."""
@@ -61,9 +64,24 @@ class TurnService:
         self._llm = llm
         self._settings = settings
         self._repo = TurnRepo()
-        self._line = TurnLine(conversations=conversations, llm=llm, clock=clock, limit=settings.queue_limit)
+        spending = TurnSpending(
+            budgets=budgets,
+            conversations=conversations,
+            llm=llm,
+            # A reply that breaks in the middle is paid, and so is the one that is begun in its place.
+            calls_per_turn=2 if settings.on_broken_reply == "retry" else 1,
+        )
+        self._line = TurnLine(
+            conversations=conversations, llm=llm, clock=clock, limit=settings.queue_limit, spending=spending
+        )
         self._admit = AdmitStep(
-            database, conversations=conversations, llm=llm, clock=clock, line=self._line, ledger=ledger
+            database,
+            conversations=conversations,
+            llm=llm,
+            clock=clock,
+            line=self._line,
+            ledger=ledger,
+            spending=spending,
         )
         self._runner = TurnRunner(
             database,
@@ -74,6 +92,7 @@ class TurnService:
             line=self._line,
             ledger=ledger,
             signals=signals,
+            spending=spending,
             on_used=on_used,
         )
         self._watch = TurnWatch(

@@ -15,6 +15,7 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    func,
     insert,
     literal,
     select,
@@ -221,6 +222,19 @@ class ConversationRepo:
 
 class MessageRepo:
     """Rows of `messages`."""
+
+    def count_newest_tokens(self, tx: Tx, conversation_id: ConversationId, *, most: int) -> tuple[int, int]:
+        """How many messages there are, up to `most`, and their tokens; where none were counted, their characters."""
+        tokens = func.coalesce(_messages.c.token_count, func.length(_messages.c.content))
+        newest = (
+            select(tokens.label("tokens"))
+            .where(_messages.c.conversation_id == conversation_id)
+            .order_by(_messages.c.sequence_number.desc())
+            .limit(most)
+            .subquery()
+        )
+        row = tx.execute(select(func.count(), func.coalesce(func.sum(newest.c.tokens), 0)).select_from(newest)).one()
+        return int(row[0]), int(row[1])
 
     def insert(self, tx: Tx, place: Appended, new: NewMessage, *, at: datetime) -> Message:
         """Write a message at the place that `find_to_append` just gave to it."""

@@ -383,6 +383,10 @@ class ConversationService:
             raise ConversationNotFoundError(conversation_id)
         return place.conversation, self._messages.insert(tx, place, new, at=now)
 
+    def count_newest_tokens(self, tx: Tx, conversation_id: ConversationId, *, most: int) -> tuple[int, int]:
+        """How many messages there are, up to `most`, and the tokens of the newest of them. One statement."""
+        return self._messages.count_newest_tokens(tx, conversation_id, most=most)
+
     def add_usage(self, tx: Tx, conversation_id: ConversationId, usage: Usage) -> None:
         """Add to the totals where a model call left no message. One statement."""
         self._conversations.add_usage(tx, conversation_id, usage, at=self._clock.now())

@@ -1,10 +1,15 @@
 """Limits on the wire."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from conversation_engine.domains.limits.budgets import MOST_DOLLARS, MOST_TOKENS, SUBJECT_LIMIT_CHARACTERS
 from conversation_engine.domains.limits.rates import RateStanding
+from conversation_engine.domains.limits.types import EACH, BudgetKey, BudgetPeriod, BudgetScope, Cap, Standing
 
 
 class RateOut(BaseModel):
@@ -32,12 +37,96 @@ class RateOut(BaseModel):
         )
 
 
+class BudgetIn(BaseModel):
+    """A bound on what may be spent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scope: BudgetScope
+    subject: str = Field(
+        EACH,
+        min_length=1,
+        max_length=SUBJECT_LIMIT_CHARACTERS,
+        description="An id, or a role in the scope `role`; `*`: each one that has no budget of its own. The scope "
+        "`global` has none.",
+    )
+    period: BudgetPeriod = Field(description="Days and months are those of UTC.")
+    dollars: Decimal | None = Field(None, ge=0, le=MOST_DOLLARS, description="US dollars; null: any amount.")
+    tokens: int | None = Field(None, ge=0, le=MOST_TOKENS, description="Input and output together; null: any number.")
+
+    def key(self) -> BudgetKey:
+        """What tells it from others."""
+        return BudgetKey(scope=self.scope, subject=self.subject, period=self.period)
+
+    def cap(self) -> Cap:
+        """How much."""
+        return Cap(dollars=self.dollars, tokens=self.tokens)
+
+
+class StandingOut(BaseModel):
+    """How a budget stands in its current period."""
+
+    scope: BudgetScope
+    subject: str
+    period: BudgetPeriod
+    dollars: Decimal | None = Field(description="The bound in US dollars; null: none.")
+    tokens: int | None = Field(description="The bound in tokens; null: none.")
+    spent_dollars: Decimal
+    spent_tokens: int
+    reserved_dollars: Decimal = Field(description="Promised for calls that run now: the most that they can cost.")
+    reserved_tokens: int
+    left_dollars: Decimal | None
+    left_tokens: int | None
+    renews_at: datetime | None = Field(description="Null: never.")
+
+
+class BudgetOut(StandingOut):
+    """A budget that was set. One for each subject (`*`) shows no spending: every subject has its own."""
+
+    id: str
+
+    @staticmethod
+    def of_set(budget_id: str, standing: Standing) -> "BudgetOut":
+        """The wire shape."""
+        return BudgetOut(id=budget_id, **_fields(standing))
+
+
+class BudgetPage(BaseModel):
+    """Some budgets, newest first."""
+
+    items: list[BudgetOut]
+    next: str | None
+    previous: str | None
+
+
 class LimitsOut(BaseModel):
     """What the caller may still do."""
 
     rates: list[RateOut]
+    budgets: list[StandingOut] = Field(description="Those that any turn of the caller's is charged to.")
 
     @staticmethod
-    def of(rates: Sequence[RateStanding]) -> "LimitsOut":
+    def of(rates: Sequence[RateStanding], budgets: Sequence[Standing]) -> "LimitsOut":
         """The wire shape."""
-        return LimitsOut(rates=[RateOut.of(one) for one in rates])
+        return LimitsOut(
+            rates=[RateOut.of(one) for one in rates],
+            budgets=[StandingOut(**_fields(one)) for one in budgets],
+        )
+
+
+def _fields(standing: Standing) -> dict[str, Any]:
+    account, balance, left = standing.account, standing.balance, standing.left
+    return {
+        "scope": account.key.scope,
+        "subject": account.key.subject,
+        "period": account.key.period,
+        "dollars": account.cap.dollars,
+        "tokens": account.cap.tokens,
+        "spent_dollars": balance.spent.dollars,
+        "spent_tokens": balance.spent.tokens,
+        "reserved_dollars": balance.reserved.dollars,
+        "reserved_tokens": balance.reserved.tokens,
+        "left_dollars": left.dollars,
+        "left_tokens": left.tokens,
+        "renews_at": standing.renews_at,
+    }

@@ -15,13 +15,14 @@ from conversation_engine.domains.llm.checking import check_model
 from conversation_engine.domains.llm.circuits import Circuits
 from conversation_engine.domains.llm.errors import ContextTooLongError, ModelError
 from conversation_engine.domains.llm.known_models import ModelFacts
-from conversation_engine.domains.llm.pricing import list_price_of, load_prices
+from conversation_engine.domains.llm.pricing import list_price_of, load_prices, price_of
 from conversation_engine.domains.llm.repo import LlmRequestRepo
 from conversation_engine.domains.llm.settings import LlmSettings
 from conversation_engine.domains.llm.tokens import ratio_for
 from conversation_engine.domains.llm.types import (
     Attempt,
     AttemptStatus,
+    CallBound,
     ModelCard,
     ModelCheck,
     ModelListing,
@@ -92,6 +93,18 @@ class LlmService:
         card = self._catalog.card(name)
         timeout_seconds = self._settings.first_token_timeout_seconds
         return await check_model(self._catalog.family(card), card, clock=self._clock, timeout_seconds=timeout_seconds)
+
+    def most(self, card: ModelCard, sampling: Sampling, *, input_tokens: int) -> CallBound:
+        """The most that one answer to so long a prompt can take, whichever model gives it.
+
+        Calls that fail before the first word cost nothing. The price is unknown if that of one fallback model is.
+        """
+        bounds = [self._bound(one, card, sampling, input_tokens) for one in (card, *self._fallbacks)]
+        dollars = [bound.dollars for bound in bounds if bound.dollars is not None]
+        return CallBound(
+            tokens=max(bound.tokens for bound in bounds),
+            dollars=max(dollars) if len(dollars) == len(bounds) else None,
+        )
 
     async def answer(self, call: ModelCall, *, on_text: Callable[[str], None]) -> Answer:
         """Have the model answer, or a fallback model in its place; never raises a ModelError.
@@ -164,6 +177,12 @@ class LlmService:
     def attempts_of(self, tx: Tx, turn_id: TurnId) -> Sequence[Attempt]:
         """A turn's calls, in order."""
         return self._repo.list_of_turn(tx, turn_id)
+
+    def _bound(self, one: ModelCard, asked: ModelCard, sampling: Sampling, input_tokens: int) -> CallBound:
+        own_tokens = math.ceil(input_tokens / ratio_for(asked) * ratio_for(one))
+        output_tokens = self.reply_limit_tokens(one, sampling)
+        dollars = price_of(one, own_tokens, output_tokens, self._clock.now())
+        return CallBound(tokens=own_tokens + output_tokens, dollars=dollars)
 
     def _listing(self, card: ModelCard) -> ModelListing:
         family = self._catalog.family(card)

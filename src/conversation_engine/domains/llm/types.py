@@ -181,6 +181,16 @@ class ModelCheck:
         return self.verdict == "ok"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallBound:
+    """The most that a call can take."""
+
+    tokens: int
+    """Input and output together."""
+    dollars: Decimal | None
+    """`None`: nobody knows the price."""
+
+
 class AttemptStatus(StrEnum):
     """How a model call ended."""
 

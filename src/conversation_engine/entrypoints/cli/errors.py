@@ -41,3 +41,12 @@ class BadCommandError(InvalidInputError):
     """A slash command that cannot be done as it was typed."""
 
     code = "bad_command"
+
+
+class BadAmountError(InvalidInputError):
+    """Not an amount of money."""
+
+    code = "bad_amount"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text!r} is no amount of money. Write dollars, such as 2.50.", field="dollars")

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 import conversation_engine.entrypoints.http.errors as problems
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.limits.rates import RateLimiter
+from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.personas.service import PersonaService
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
                 ConversationService: engine.conversations,
                 LlmService: engine.llm,
                 PersonaService: engine.personas,
+                BudgetService: engine.budgets,
                 RateLimiter: engine.rates,
                 TurnService: engine.turns,
                 CostService: engine.costs,

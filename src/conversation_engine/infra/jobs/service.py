@@ -2,7 +2,8 @@
 
 A job is enqueued in the transaction of whatever makes it necessary. Any process claims it for a time (a lease, with
 signs of life), does it and deletes it. A job that fails comes back later, each time after twice the wait; one that
-failed `MOST_ATTEMPTS` times, or whose process died as often, is dead and stays for an operator to see.
+failed `MOST_ATTEMPTS` times (its kind may have another number), or whose process died as often, is dead and stays for
+an operator to see.
 """
 
 import asyncio
@@ -34,13 +35,15 @@ class JobQueue:
         self._repo = JobRepo()
         self._holder = new_id()
         self._handlers: dict[str, JobHandler] = {}
+        self._most_attempts: dict[str, int] = {}
         self._running: dict[str, tuple[Job, asyncio.Task[None]]] = {}
         self._woken = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
 
-    def register(self, kind: str, handler: JobHandler) -> None:
-        """Let `handler` do the jobs of this kind."""
+    def register(self, kind: str, handler: JobHandler, *, most_attempts: int = MOST_ATTEMPTS) -> None:
+        """Let `handler` do the jobs of this kind; after so many failures one is dead."""
         self._handlers[kind] = handler
+        self._most_attempts[kind] = most_attempts
 
     def enqueue(self, tx: Tx, new: NewJob, *, delay_seconds: float = 0.0) -> None:
         """Have it done after `tx` is committed. One statement. Call `wake` then, or it waits for the next look."""
@@ -121,7 +124,7 @@ class JobQueue:
             self.wake()
 
     async def _attempt(self, job: Job) -> EngineError | None:
-        if job.attempts > MOST_ATTEMPTS:  # the processes that tried it died of it
+        if job.attempts > self._most_attempts[job.kind]:  # the processes that tried it died of it
             return InternalError()
         try:
             await self._handlers[job.kind](job)
@@ -138,7 +141,7 @@ class JobQueue:
         if error is None:
             await self._database.write(lambda tx: self._repo.finish(tx, job, holder=self._holder, now=now))
             return
-        if job.attempts >= MOST_ATTEMPTS:
+        if job.attempts >= self._most_attempts[job.kind]:
             await self._handlers[job.kind].give_up(job, error.code)
             await self._database.write(
                 lambda tx: self._repo.bury(tx, job, holder=self._holder, at=now, error_code=error.code)

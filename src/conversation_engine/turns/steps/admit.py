@@ -20,6 +20,7 @@ from conversation_engine.turns.errors import TurnInProgressError, TurnNotFoundEr
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import TurnRun
+from conversation_engine.turns.spending import TurnSpending
 from conversation_engine.turns.types import Lease, NewTurn, Turn, TurnState
 
 STOP_LIMIT_CHARACTERS = 100
@@ -50,6 +51,7 @@ class AdmitStep:
         clock: Clock,
         line: TurnLine,
         ledger: IdempotencyLedger,
+        spending: TurnSpending,
     ) -> None:
         self._database = database
         self._conversations = conversations
@@ -57,14 +59,15 @@ class AdmitStep:
         self._clock = clock
         self._line = line
         self._ledger = ledger
+        self._spending = spending
         self._repo = TurnRepo()
 
     async def __call__(self, new: NewTurn, *, lease: Lease, policy: BusyPolicy) -> Admission:
         """Write the message and the turn in one short transaction, and read the newest messages: four statements.
 
         Raises TurnInProgressError when the conversation is still answering and `policy` is not to queue,
-        QueueFullError, UnknownModelError, IdempotencyKeyReusedError, and what the conversation's service raises;
-        nothing is written then.
+        QueueFullError, UnknownModelError, IdempotencyKeyReusedError, OverBudgetError, UnknownPriceError, and what the
+        conversation's service raises; nothing is written then. Where budgets apply it takes two more and one for each.
         """
         turn_id = TurnId(new_id())
         new = self._checked(new)
@@ -125,15 +128,18 @@ class AdmitStep:
     ) -> Admission:
         conversation = self._say(tx, new, message)
         turn = self._turn(new, turn_id, conversation, TurnState.RUNNING, answers=conversation.active_leaf_id)
+        run = self._line.run_of(tx, turn, conversation)
+        self._spending.reserve(tx, run)
         are_others_first = self._repo.insert(tx, turn, lease=lease)
         if are_others_first and policy is not BusyPolicy.INTERRUPT:
             raise _LineAheadError
-        return Admission(turn=turn, run=self._line.run_of(tx, turn, conversation))
+        return Admission(turn=turn, run=run)
 
     def _queue(self, tx: Tx, new: NewTurn, turn_id: TurnId, message: NewMessage | None) -> Admission:
         conversation = self._conversations.owned(tx, new.conversation_id, owner_id=new.owner_id)
         answers = message.id if message else new.parent_id
         turn = self._turn(new, turn_id, conversation, TurnState.QUEUED, answers=answers)
+        self._line.check_budget(tx, turn, conversation, message)
         return Admission(turn=self._line.join(tx, turn, message))
 
     def _turn(

@@ -23,6 +23,7 @@ from conversation_engine.kernel.clock import Clock
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import TurnRun
+from conversation_engine.turns.spending import TurnSpending
 from conversation_engine.turns.types import Lease, Turn, TurnDetail, TurnError, TurnState
 
 
@@ -43,6 +44,8 @@ class Ending:
     """Whether pieces of `text` may be in the store, to be deleted now."""
     holder: str
     """Who holds the lease: nobody else may end the turn."""
+    is_promised: bool
+    """Whether the turn may have promised something to a budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,23 +72,25 @@ class RecordStep:
         llm: LlmService,
         clock: Clock,
         line: TurnLine,
+        spending: TurnSpending,
     ) -> None:
         self._database = database
         self._conversations = conversations
         self._llm = llm
         self._clock = clock
         self._line = line
+        self._spending = spending
         self._repo = TurnRepo()
 
     async def __call__(self, ending: Ending, *, lease: Lease | None) -> Recorded | None:
         """Write everything in one short transaction: four statements, five if the reply was checkpointed.
 
         The next in line starts in it too, under `lease`, if given. `None` when the turn is gone or no longer the
-        holder's; nothing is written then.
+        holder's; nothing is written then, but for what a deleted turn came to.
         """
         with suppress(_NotOursError):
             return await self._database.write(lambda tx: self._record(tx, ending, lease))
-        if ending.attempts:
+        if ending.attempts or ending.is_promised:
             await self._database.write(lambda tx: self._keep_costs(tx, ending))
         return None
 
@@ -103,6 +108,8 @@ class RecordStep:
             raise _NotOursError
         if ending.is_checkpointed:
             self._repo.delete_checkpoints(tx, turn.id)
+        if ending.is_promised:
+            self._spending.settle(tx, turn.id, ending.attempts)
         successor = None
         if finished.has_successor and lease is not None:
             successor = self._line.advance(tx, turn.conversation_id, lease=lease)
@@ -119,6 +126,8 @@ class RecordStep:
         except ConversationNotFoundError:
             for attempt in ending.attempts:
                 self._llm.record(tx, replace(attempt, parameters={}, error_cause=None))
+            if ending.is_promised:
+                self._spending.settle(tx, ending.turn.id, ending.attempts)
 
     def _reply(self, tx: Tx, ending: Ending) -> Message | None:
         turn, usage = ending.turn, total_usage(ending.attempts)

@@ -1,0 +1,96 @@
+"""Budgets that run out are told of: once a line, a period and an account."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from conversation_engine.domains.limits.errors import OverBudgetError
+from conversation_engine.domains.limits.types import BudgetScope
+from conversation_engine.engine.engine import ConversationEngine
+from conversation_engine.engine.settings import Settings
+from conversation_engine.infra.outbox.types import OutboxEvent
+from conversation_engine.testing import ScriptedModel
+from tests.turns.scenes import ADA, answered, ask, begin
+from tests.turns.test_spending import SHORT, USAGE, bound
+
+
+@pytest.fixture
+def heard() -> list[OutboxEvent]:
+    return []
+
+
+@pytest.fixture
+async def replicas(settings: Settings, heard: list[OutboxEvent]) -> AsyncIterator[list[ConversationEngine]]:
+    """Two processes over one database."""
+    changes = {**SHORT, "job_poll_seconds": 0.05, "budget_refresh_seconds": 0.05}
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                ConversationEngine(
+                    settings.model_copy(update=changes),
+                    providers={"scripted": ScriptedModel(usage=USAGE)},
+                    listeners=[heard.append],
+                )
+            )
+            for _ in range(2)
+        ]
+
+
+async def talk(engine: ConversationEngine, times: int) -> None:
+    for _ in range(times):
+        await answered(engine, await ask(engine, (await begin(engine)).id))
+
+
+class TestAlerts:
+    async def test_a_line_is_told_of_when_it_is_crossed(
+        self, replicas: list[ConversationEngine], heard: list[OutboxEvent]
+    ) -> None:
+        [engine, _] = replicas
+        await bound(engine, tokens=200)
+        await talk(engine, 4)  # 120 of 200
+        await engine.jobs.drain(seconds=20)
+        [event] = heard
+        assert event.kind == "budget.threshold_reached"
+        assert {name: event.payload[name] for name in ("percent", "scope", "subject", "period", "spent_tokens")} == {
+            "percent": 50,
+            "scope": "user",
+            "subject": ADA,
+            "period": "day",
+            "spent_tokens": 120,
+        }
+        await talk(engine, 1)  # 150: between the lines
+        await engine.jobs.drain(seconds=20)
+        assert len(heard) == 1
+
+    async def test_a_race_of_processes_crosses_each_line_once(
+        self, replicas: list[ConversationEngine], heard: list[OutboxEvent]
+    ) -> None:
+        await bound(replicas[0], BudgetScope.GLOBAL, tokens=900)
+        await replicas[1].budgets._refresh()
+        conversations = [await begin(replicas[0]) for _ in range(60)]
+
+        async def try_one(number: int) -> None:
+            engine = replicas[number % 2]
+            for _ in range(3):
+                try:
+                    await answered(engine, await ask(engine, conversations[number].id))
+                except OverBudgetError:
+                    await asyncio.sleep(0.01)
+
+        await asyncio.gather(*map(try_one, range(len(conversations))))
+        await replicas[0].jobs.drain(seconds=20)
+        percents = [event.payload["percent"] for event in heard]
+        assert sorted(percents) == sorted(set(percents))
+        assert {50, 80} <= set(percents)
+
+    async def test_one_call_may_cross_several(
+        self, replicas: list[ConversationEngine], heard: list[OutboxEvent]
+    ) -> None:
+        await bound(replicas[0], tokens=10_000)
+        await talk(replicas[0], 4)
+        await bound(replicas[0], tokens=180)
+        await talk(replicas[0], 1)  # 150 of 180
+        await replicas[0].jobs.drain(seconds=20)
+        assert sorted(event.payload["percent"] for event in heard) == [50, 80]
