@@ -66,6 +66,15 @@ async def bob(app: FastAPI, token_of: Callable[[str], str]) -> AsyncIterator[htt
 
 
 @pytest.fixture
+async def admin(app: FastAPI, settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """Somebody who keeps accounts."""
+    root = Principal(user_id=UserId("root"), role=Role.ADMIN)
+    token = make_tokens(settings, SystemClock()).issue(root, lifetime=timedelta(hours=1))
+    async for client in _client(app, token):
+        yield client
+
+
+@pytest.fixture
 async def stranger(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     """Somebody without a token."""
     async for client in _client(app, None):

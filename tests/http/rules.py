@@ -21,6 +21,8 @@ class Rule:
     entitled: frozenset[str] = frozenset()
     """Whose answers may hold what Ada and Tess wrote; for routes that everybody may call."""
     body: Any = None
+    answer: int | None = None
+    """What those who are let in hear, where it is not a success."""
 
 
 OWNER = frozenset({"ada"})
@@ -56,8 +58,26 @@ def admin(body: Any = None, *, missing_as: str | None = None) -> Rule:
     return Rule(allowed=frozenset({"root"}), refused_as=ROLE, missing_as=missing_as, body=body)
 
 
+def account(body: Any = None) -> Rule:
+    """Somebody's account: for admins."""
+    return Rule(
+        allowed=frozenset({"root"}),
+        refused_as=ROLE,
+        missing_as="user_not_found",
+        entitled=frozenset({"root"}),
+        body=body,
+    )
+
+
 OPEN: frozenset[Route] = frozenset({("GET", "/healthz"), ("GET", "/readyz")})
 """Beside these only `/docs` and `/openapi.json` need no token."""
+
+DOORS: Mapping[Route, Any] = {
+    ("POST", "/auth/token"): {"login": "ada", "password": "x"},
+    ("POST", "/auth/refresh"): {"refresh_token": "x"},
+    ("POST", "/auth/link"): {"code": "x"},
+}
+"""Where people come in, and a body with nothing true in it."""
 
 RULES: Mapping[Route, Rule] = {
     ("POST", "/conversations"): Rule(allowed=EVERYBODY, body={}),
@@ -115,4 +135,18 @@ RULES: Mapping[Route, Rule] = {
         missing_as="template_not_found",
         body={"variables": {"subject": "law", "level": "beginner"}},
     ),
+    ("POST", "/auth/logout"): Rule(allowed=EVERYBODY),
+    ("GET", "/auth/me"): Rule(allowed=EVERYBODY),
+    ("PUT", "/auth/password"): Rule(
+        allowed=EVERYBODY, answer=401, body={"old": "x", "new": "a long enough one"}
+    ),  # nobody here has one
+    ("POST", "/users"): Rule(allowed=frozenset({"root"}), refused_as=ROLE, body={"login": "dan"}),
+    ("GET", "/users"): Rule(allowed=frozenset({"root"}), refused_as=ROLE, entitled=frozenset({"root"})),
+    ("GET", "/users/{user_id}"): account(),
+    ("PATCH", "/users/{user_id}"): account({"name": "Dan"}),
+    ("PUT", "/users/{user_id}/password"): account({"password": "a long enough one"}),
+    ("POST", "/users/{user_id}/link"): account(),
+    ("POST", "/users/{user_id}/logout"): account(),
+    ("GET", "/audit"): Rule(allowed=frozenset({"root"}), refused_as=ROLE),
+    ("GET", "/stats/cost"): Rule(allowed=EVERYBODY),
 }

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import httpx2
 from fastapi import FastAPI
 
-from conversation_engine.engine.settings import Settings
-from conversation_engine.engine.wiring import make_tokens
-from conversation_engine.kernel.clock import SystemClock
+from conversation_engine.domains.users.sign_in.service import SignInService
 from conversation_engine.kernel.ids import UserId
 from conversation_engine.kernel.people import Principal, Role
 from tests.http.scenes import MISSING_ID, new_conversation
@@ -47,21 +44,18 @@ class World:
         return dict.fromkeys(self.ids, bad)
 
 
-def people(app: FastAPI, settings: Settings) -> dict[str, httpx2.AsyncClient]:
+async def people(app: FastAPI) -> dict[str, httpx2.AsyncClient]:
     """A client for each, signed in."""
-    tokens = make_tokens(settings, SystemClock())
-
-    def sign(name: str, role: Role) -> str:
-        return tokens.issue(Principal(user_id=UserId(name), role=role), lifetime=timedelta(hours=1))
-
-    return {
-        name: httpx2.AsyncClient(
+    sign_ins: SignInService = app.state.services[SignInService]
+    clients = {}
+    for name, role in ROLES.items():
+        pair = await sign_ins.open_for(Principal(user_id=UserId(name), role=role))
+        clients[name] = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=app),
             base_url="http://engine.test",
-            headers={"Authorization": f"Bearer {sign(name, role)}"},
+            headers={"Authorization": f"Bearer {pair.access_token}"},
         )
-        for name, role in ROLES.items()
-    }
+    return clients
 
 
 async def furnish(world: World) -> World:
@@ -74,7 +68,11 @@ async def furnish(world: World) -> World:
     assert shared.status_code == 200
     budget = await world["root"].put("/budgets", json={"scope": "user", "subject": "x", "period": "day", "tokens": 1})
     assert budget.status_code == 200
+    account = await posted(
+        world["root"], "/users", {"login": "carol", "name": "xylograph", "password": "quokka zeugma"}
+    )
     world.ids.update(
+        user_id=account["id"],
         conversation_id=conversation["id"],
         turn_id=turn["id"],
         message_id=turn["user_message_id"],

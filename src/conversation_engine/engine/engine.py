@@ -10,6 +10,7 @@ from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import (
+    make_accounts,
     make_catalog,
     make_llm,
     make_outbox,
@@ -18,6 +19,7 @@ from conversation_engine.engine.wiring import (
     make_signals,
     make_turns,
 )
+from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.observability.logs import get_logger
@@ -79,6 +81,8 @@ class ConversationEngine:
             budgets=self.budgets,
         )
 
+        self.audit = AuditLog(self.database, clock=self.clock)
+        self.accounts = make_accounts(self.database, self.audit, settings=self.settings, clock=self.clock)
         self.personas = make_personas(self.database, settings=self.settings, clock=self.clock)
 
     async def start(self) -> None:

@@ -6,6 +6,8 @@ from conversation_engine.domains.conversations import models as conversations
 from conversation_engine.domains.limits import models as limits
 from conversation_engine.domains.llm import models as llm
 from conversation_engine.domains.personas import models as personas
+from conversation_engine.domains.users import models as users
+from conversation_engine.infra.audit import models as audit
 from conversation_engine.infra.db.base import Base
 from conversation_engine.infra.idempotency import models as idempotency
 from conversation_engine.infra.jobs import models as jobs
@@ -13,6 +15,7 @@ from conversation_engine.infra.outbox import models as outbox
 from conversation_engine.turns import models as turns
 
 _TABLES_ARE_REGISTERED_BY = (
+    audit,
     conversations,
     idempotency,
     jobs,
@@ -21,6 +24,7 @@ _TABLES_ARE_REGISTERED_BY = (
     outbox,
     personas,
     turns,
+    users,
 )
 
 

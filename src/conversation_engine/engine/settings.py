@@ -13,7 +13,7 @@ from conversation_engine.domains.conversations.settings import ConversationSetti
 from conversation_engine.domains.limits.settings import LimitSettings
 from conversation_engine.domains.llm.settings import LlmSettings
 from conversation_engine.domains.personas.settings import PersonaSettings
-from conversation_engine.domains.users.settings import TokenSettings
+from conversation_engine.domains.users.settings import ExternalIdentitySettings, SignInSettings, TokenSettings
 from conversation_engine.infra.db.settings import DatabaseSettings
 from conversation_engine.infra.idempotency.settings import IdempotencySettings
 from conversation_engine.infra.jobs.settings import JobSettings
@@ -37,6 +37,8 @@ class Settings(
     JobSettings,
     PersonaSettings,
     TokenSettings,
+    SignInSettings,
+    ExternalIdentitySettings,
     WebSettings,
     DatabaseSettings,
     SignalSettings,

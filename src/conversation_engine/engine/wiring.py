@@ -1,5 +1,6 @@
 """Chooses every implementation."""
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 
@@ -14,10 +15,17 @@ from conversation_engine.domains.llm.slots import FairSlots
 from conversation_engine.domains.llm.types import ModelPrice
 from conversation_engine.domains.personas.prompts.library import PromptLibrary
 from conversation_engine.domains.personas.service import PersonaService
+from conversation_engine.domains.users.errors import BadIdentityError
+from conversation_engine.domains.users.external.keys import HttpKeySource, PublicKeys
+from conversation_engine.domains.users.external.service import ExternalIdentity
+from conversation_engine.domains.users.passwords import Passwords
 from conversation_engine.domains.users.secret import local_secret
+from conversation_engine.domains.users.service import AccountService
+from conversation_engine.domains.users.sign_in.service import SignInService
 from conversation_engine.domains.users.tokens import TokenService
 from conversation_engine.engine.hosted import hosted_family, hosted_services
 from conversation_engine.engine.settings import Settings
+from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.db.opening import backend_of
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
@@ -30,6 +38,7 @@ from conversation_engine.infra.rates.ports import RateWindows
 from conversation_engine.infra.signals.local import LocalSignals
 from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
+from conversation_engine.kernel.people import Role
 from conversation_engine.turns.runner import OnUsed
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.types import Turn
@@ -193,7 +202,57 @@ def _token_counter(rates: RateLimiter) -> OnUsed:
     return count
 
 
+def make_accounts(database: Database, audit: AuditLog, *, settings: Settings, clock: Clock) -> AccountService:
+    """Users and their roles."""
+    return AccountService(database, clock=clock, settings=settings, passwords=Passwords(), audit=audit)
+
+
 def make_tokens(settings: Settings, clock: Clock) -> TokenService:
     """Signs with CE_SECRET, or with the laptop's own secret where none is set. Raises WeakSecretError."""
-    secret = settings.secret.get_secret_value() if settings.secret else local_secret(settings.data_dir)
-    return TokenService(secret=secret, issuer=settings.token_issuer, audience=settings.token_audience, clock=clock)
+    return TokenService(
+        secret=_secret(settings),
+        accepted_secrets=[secret.get_secret_value() for secret in settings.accepted_secrets],
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        clock=clock,
+    )
+
+
+def make_sign_ins(
+    accounts: AccountService, tokens: TokenService, audit: AuditLog, *, database: Database, settings: Settings
+) -> SignInService:
+    """Signing in with passwords and one-time links."""
+    return SignInService(
+        database,
+        clock=accounts.clock,
+        settings=settings,
+        tokens=tokens,
+        passwords=accounts.passwords,
+        revocations=accounts.revocations,
+        audit=audit,
+        key=hashlib.sha256(f"sign-in tries: {_secret(settings)}".encode()).digest(),
+    )
+
+
+def make_external_identity(
+    database: Database, audit: AuditLog, *, settings: Settings, clock: Clock
+) -> ExternalIdentity | None:
+    """Who checks another issuer's tokens, where one is configured. Raises BadIdentityError, WeakSecretError."""
+    issuer = settings.external_issuer
+    if issuer is None:
+        return None
+    if issuer == settings.token_issuer or settings.external_audience is None:
+        raise BadIdentityError("CE_EXTERNAL_ISSUER needs CE_EXTERNAL_AUDIENCE, and may not be our own CE_TOKEN_ISSUER.")
+    if not (settings.external_secrets or settings.external_jwks_url):
+        raise BadIdentityError("CE_EXTERNAL_ISSUER needs CE_EXTERNAL_JWKS_URL or CE_EXTERNAL_SECRETS.")
+    if unknown := set(settings.external_roles.values()) - set(Role):
+        raise BadIdentityError(f"CE_EXTERNAL_ROLES names {sorted(unknown)[0]!r}, which is no role of ours.")
+    keys = None
+    if settings.external_jwks_url is not None:
+        source = HttpKeySource(settings.external_jwks_url)
+        keys = PublicKeys(source, clock=clock, seconds=settings.external_jwks_seconds)
+    return ExternalIdentity(database, clock=clock, settings=settings, issuer=issuer, keys=keys, audit=audit)
+
+
+def _secret(settings: Settings) -> str:
+    return settings.secret.get_secret_value() if settings.secret else local_secret(settings.data_dir)

@@ -21,6 +21,8 @@ class Principal:
 
     user_id: UserId
     role: Role
+    sign_in_id: str | None = None
+    """The sign-in that gave their token; `None` for tokens of `convo token` and of other issuers."""
 
 
 class RoleForbiddenError(EngineError):

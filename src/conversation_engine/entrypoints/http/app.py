@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 import conversation_engine.entrypoints.http.errors as problems
 from conversation_engine.domains.conversations.service import ConversationService
@@ -13,11 +15,14 @@ from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.personas.service import PersonaService
-from conversation_engine.domains.users.errors import NotAuthenticatedError, SecretRequiredError
-from conversation_engine.domains.users.tokens import TokenService
+from conversation_engine.domains.users.authentication import Authenticator
+from conversation_engine.domains.users.errors import SecretRequiredError
+from conversation_engine.domains.users.revocations import Revocations
+from conversation_engine.domains.users.service import AccountService
+from conversation_engine.domains.users.sign_in.service import SignInService
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
-from conversation_engine.engine.wiring import make_tokens, rate_rules
+from conversation_engine.engine.wiring import make_external_identity, make_sign_ins, make_tokens, rate_rules
 from conversation_engine.entrypoints.http import docs, health
 from conversation_engine.entrypoints.http.middleware import (
     BodyLimit,
@@ -27,14 +32,14 @@ from conversation_engine.entrypoints.http.middleware import (
     TrailingSlash,
 )
 from conversation_engine.entrypoints.http.rates import RATE_LIMITED
-from conversation_engine.entrypoints.http.routers import ROUTERS
+from conversation_engine.entrypoints.http.routers import OPEN_ROUTERS, ROUTERS
 from conversation_engine.entrypoints.http.stopping import on_stop_signal
 from conversation_engine.entrypoints.http.tuning import tune
+from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.web.access import AUTHENTICATED
 from conversation_engine.infra.web.problems import RESPONSE
 from conversation_engine.insights.cost.service import CostService
 from conversation_engine.kernel.clock import SystemClock
-from conversation_engine.kernel.people import Principal
 from conversation_engine.turns.service import TurnService
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -60,7 +65,13 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with ConversationEngine(settings, providers=providers) as engine:
+            sign_ins = make_sign_ins(engine.accounts, tokens, engine.audit, database=engine.database, settings=settings)
+            other = make_external_identity(engine.database, engine.audit, settings=settings, clock=engine.clock)
+            app.state.authenticate = Authenticator(tokens, engine.accounts.revocations, other)
             app.state.services = {
+                AccountService: engine.accounts,
+                AuditLog: engine.audit,
+                SignInService: sign_ins,
                 ConversationService: engine.conversations,
                 LlmService: engine.llm,
                 PersonaService: engine.personas,
@@ -72,8 +83,10 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
             app.state.is_database_ready = engine.is_database_ready
             tune()
             warming = asyncio.create_task(engine.warm_up())
+            await engine.accounts.revocations.start()
             with on_stop_signal(engine.turns.begin_stop):
                 yield
+            await engine.accounts.revocations.aclose()
             warming.cancel()
             await asyncio.wait([warming])
 
@@ -86,11 +99,13 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
         redoc_url=None,
         redirect_slashes=False,  # see TrailingSlash; a redirect would also repeat the Host header that was sent
     )
-    app.state.authenticate = _authenticator(tokens)
+    app.state.authenticate = Authenticator(tokens, Revocations.none())
     problems.install(app)
     docs.install(app)
     _add_middleware(app, settings)
     app.include_router(health.router)
+    for router in OPEN_ROUTERS:
+        app.include_router(router, responses={"default": {**RESPONSE}})
     before = [AUTHENTICATED, RATE_LIMITED] if rate_rules(settings) else [AUTHENTICATED]
     for router in ROUTERS:
         app.include_router(router, dependencies=before, responses={"default": {**RESPONSE}})
@@ -99,6 +114,8 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the first to see a request."""
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, **_cross_origin(settings.cors_origins))
     app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes)
     app.add_middleware(CrashGuard)
     if not settings.secret:
@@ -107,10 +124,12 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(TrailingSlash)
 
 
-def _authenticator(tokens: TokenService) -> Callable[[str | None], Principal]:
-    def authenticate(token: str | None) -> Principal:
-        if token is None:
-            raise NotAuthenticatedError
-        return tokens.verify(token)
-
-    return authenticate
+def _cross_origin(origins: list[str]) -> dict[str, Any]:
+    """What pages of these origins may do. Never with cookies: there are none, and tokens are sent on purpose."""
+    return {
+        "allow_origins": origins,
+        "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+        "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-ID"],
+        "expose_headers": ["Location", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-ID"],
+        "max_age": 600,
+    }

@@ -22,6 +22,21 @@ _GOOD_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _log = get_logger(__name__)
 
 
+PROTECTION: Final = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+"""On every answer that says nothing else: what people said stays out of caches, frames and other sites' pages."""
+STRICT_TRANSPORT: Final = "max-age=31536000"
+
+
+_RAW_PROTECTION: Final = [(name.encode(), value.encode()) for name, value in PROTECTION.items()]
+
+
 class TrailingSlash:
     """`/conversations/` means `/conversations`: answered, not redirected (clients drop bodies and tokens then)."""
 
@@ -54,11 +69,19 @@ class RequestId:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
+                _protect(headers, is_encrypted=scope.get("scheme") == "https")
                 headers.update(answer_headers_of(scope))
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             await self._app(scope, receive, send_with_id)
+
+
+def _protect(headers: MutableHeaders, *, is_encrypted: bool) -> None:
+    present = {name for name, _ in headers.raw}
+    headers.raw.extend(pair for pair in _RAW_PROTECTION if pair[0] not in present)
+    if is_encrypted:
+        headers.setdefault("strict-transport-security", STRICT_TRANSPORT)
 
 
 class CrashGuard:

@@ -4,7 +4,19 @@ from conversation_engine.domains.conversations.routes import router as conversat
 from conversation_engine.domains.limits.routes import router as limits
 from conversation_engine.domains.llm.routes import router as models
 from conversation_engine.domains.personas.routes import router as personas
+from conversation_engine.domains.users.routes import open_router as sign_in
+from conversation_engine.domains.users.routes import router as users
 from conversation_engine.insights.cost.routes import router as cost
 from conversation_engine.turns.routes import router as turns
 
-ROUTERS = (conversations, turns, personas, limits, cost, models)
+OPEN_ROUTERS = (sign_in,)
+"""Where people come in: these need no token."""
+ROUTERS = (
+    conversations,
+    turns,
+    personas,
+    limits,
+    cost,
+    models,
+    users,
+)

@@ -1,6 +1,6 @@
 """Who is calling, and what they are served by."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, TypeVar, cast
 
 from fastapi import Depends, Request
@@ -20,8 +20,8 @@ _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A token,
 async def _caller(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Principal:
-    authenticate: Callable[[str | None], Principal] = request.app.state.authenticate
-    return authenticate(credentials.credentials if credentials else None)
+    authenticate: Callable[[str | None], Awaitable[Principal]] = request.app.state.authenticate
+    return await authenticate(credentials.credentials if credentials else None)
 
 
 AUTHENTICATED: Final = Depends(_caller)

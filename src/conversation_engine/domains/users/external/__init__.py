@@ -1,0 +1,1 @@
+"""People for whom another issuer vouches."""

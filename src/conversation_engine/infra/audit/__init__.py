@@ -1,0 +1,1 @@
+"""Who did what that somebody may have to answer for: written in the transaction of the deed."""
