@@ -162,6 +162,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         data_dir=tmp_path / "data",
         database_url=SecretStr(database_url),
         model="scripted/test",
+        embedding_model="none",
         secret=SecretStr(SECRET),
         grace_seconds=0.2,
         rate_limits="off",

@@ -69,6 +69,18 @@ def account(body: Any = None) -> Rule:
     )
 
 
+def own(kind: str, body: Any = None, *, answer: int | None = None) -> Rule:
+    """A collection or a document that Ada did not share: for her alone, whatever the others' roles."""
+    return Rule(
+        allowed=OWNER,
+        refused_as=frozenset({f"{kind}_forbidden"}),
+        missing_as=f"{kind}_not_found",
+        entitled=OWNER,
+        body=body,
+        answer=answer,
+    )
+
+
 OPEN: frozenset[Route] = frozenset({("GET", "/healthz"), ("GET", "/readyz")})
 """Beside these only `/docs` and `/openapi.json` need no token."""
 
@@ -103,6 +115,17 @@ RULES: Mapping[Route, Rule] = {
     ("POST", "/conversations/{conversation_id}/turns/{turn_id}/cancel"): conversation(),
     ("GET", "/conversations/{conversation_id}/turns/{turn_id}/manifest"): conversation(),
     ("GET", "/conversations/{conversation_id}/context"): conversation(),
+    ("POST", "/documents"): Rule(allowed=EVERYBODY, answer=422),  # it takes a form with files
+    ("GET", "/documents"): Rule(allowed=EVERYBODY, entitled=OWNER),
+    ("GET", "/documents/{document_id}"): own("document"),
+    ("DELETE", "/documents/{document_id}"): own("document"),
+    ("GET", "/documents/{document_id}/passages/{ordinal}"): own("document", answer=404),  # it may not be read yet
+    ("POST", "/collections"): Rule(allowed=EVERYBODY, body={"name": "Mine"}),
+    ("GET", "/collections"): Rule(allowed=EVERYBODY, entitled=OWNER),
+    ("GET", "/collections/{collection_id}"): own("collection"),
+    ("PATCH", "/collections/{collection_id}"): own("collection", {"name": "Mine now"}),
+    ("DELETE", "/collections/{collection_id}"): own("collection"),
+    ("POST", "/rag/search"): Rule(allowed=EVERYBODY, entitled=OWNER, body={"query": "xylograph quokka"}),
     ("GET", "/limits"): Rule(allowed=EVERYBODY),
     ("GET", "/models"): Rule(allowed=EVERYBODY),
     ("POST", "/models/{model}/test"): Rule(allowed=frozenset({"root"}), refused_as=ROLE),

@@ -37,11 +37,11 @@ class World:
 
     def missing(self) -> dict[str, str]:
         """Ids of things that do not exist."""
-        return dict.fromkeys(self.ids, MISSING_ID) | {"name": "nosuch"}
+        return dict.fromkeys(self.ids, MISSING_ID) | {"name": "nosuch", "ordinal": "0"}
 
     def malformed(self, bad: str) -> dict[str, str]:
         """Ids that are none."""
-        return dict.fromkeys(self.ids, bad)
+        return dict.fromkeys(self.ids, bad) | {"ordinal": "0"}
 
 
 async def people(app: FastAPI) -> dict[str, httpx2.AsyncClient]:
@@ -71,7 +71,14 @@ async def furnish(world: World) -> World:
     account = await posted(
         world["root"], "/users", {"login": "carol", "name": "xylograph", "password": "quokka zeugma"}
     )
+    collection = await posted(world["ada"], "/collections", {"name": "zeugma"})
+    file = ("quokka.md", b"A xylograph of a quokka.", "text/markdown")
+    uploaded = await world["ada"].post("/documents", files=[("files", file)], data={"collection_id": collection["id"]})
+    assert uploaded.status_code == 202
     world.ids.update(
+        collection_id=collection["id"],
+        document_id=uploaded.json()["documents"][0]["id"],
+        ordinal="0",
         user_id=account["id"],
         conversation_id=conversation["id"],
         turn_id=turn["id"],

@@ -6,16 +6,20 @@ from typing import Self
 
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.limits.service import BudgetService
+from conversation_engine.domains.llm.embeddings.ports import Embedder
+from conversation_engine.domains.llm.embeddings.service import EmbeddingService
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import (
     make_accounts,
     make_catalog,
+    make_embeddings,
     make_llm,
     make_outbox,
     make_personas,
     make_rates,
+    make_retrieval,
     make_signals,
     make_turns,
 )
@@ -49,10 +53,12 @@ class ConversationEngine:
         providers: Mapping[str, ModelProvider] | None = None,
         clock: Clock | None = None,
         listeners: Sequence[EventListener] = (),
+        embedder: Embedder | None = None,
     ) -> None:
         """`providers` adds model services by family name: `{"mine": provider}` answers for `mine/ANYTHING`.
 
         `listeners` hear of events, such as a budget that runs out: see `docs/limits.md`.
+        `embedder` is used in place of the one that CE_EMBEDDING_MODEL names.
         """
         self.settings = settings or Settings()
         self.clock = clock or SystemClock()
@@ -69,6 +75,10 @@ class ConversationEngine:
         )
         self._catalog = make_catalog(self.settings, providers or {})
         self.llm = make_llm(self.settings, self._catalog, self.clock)
+        self.embeddings = EmbeddingService(embedder) if embedder else make_embeddings(self.settings)
+        self.retrieval = make_retrieval(
+            self.database, self.embeddings, settings=self.settings, clock=self.clock, jobs=self.jobs
+        )
         self.conversations: ConversationService
         self.turns: TurnService
         self.conversations, self.turns = make_turns(
@@ -92,6 +102,7 @@ class ConversationEngine:
         await self._signals.start()
         await self.budgets.start()
         await self.turns.start()
+        await self.retrieval.start()
         self.jobs.start()
 
     async def aclose(self) -> None:
@@ -102,6 +113,7 @@ class ConversationEngine:
         await self._signals.aclose()
         await self.rates.aclose()
         await self._catalog.aclose()
+        await self.embeddings.aclose()
         await self.database.aclose()
 
     async def is_database_ready(self) -> bool:

@@ -1,11 +1,14 @@
 """The whole schema, as the models say it; what migrations are compared with."""
 
+from typing import Final
+
 from sqlalchemy import MetaData
 
 from conversation_engine.domains.conversations import models as conversations
 from conversation_engine.domains.limits import models as limits
 from conversation_engine.domains.llm import models as llm
 from conversation_engine.domains.personas import models as personas
+from conversation_engine.domains.retrieval import models as retrieval
 from conversation_engine.domains.users import models as users
 from conversation_engine.infra.audit import models as audit
 from conversation_engine.infra.db.base import Base
@@ -23,9 +26,18 @@ _TABLES_ARE_REGISTERED_BY = (
     llm,
     outbox,
     personas,
+    retrieval,
     turns,
     users,
 )
+
+SEARCH_INDEXES: Final = ("chunk_fts", "ix_chunks_terms", "ix_chunk_vectors_hnsw")
+"""What no model can say: FTS5's tables on SQLite, GIN and HNSW on PostgreSQL. The migrations make them."""
+
+
+def is_modelled(name: str | None) -> bool:
+    """Whether the models say how a table or an index of this name looks."""
+    return name is None or not name.startswith(SEARCH_INDEXES)
 
 
 def schema() -> MetaData:

@@ -11,8 +11,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from conversation_engine.domains.conversations.settings import ConversationSettings
 from conversation_engine.domains.limits.settings import LimitSettings
+from conversation_engine.domains.llm.embeddings.settings import EmbeddingSettings
 from conversation_engine.domains.llm.settings import LlmSettings
 from conversation_engine.domains.personas.settings import PersonaSettings
+from conversation_engine.domains.retrieval.settings import RetrievalSettings
 from conversation_engine.domains.users.settings import ExternalIdentitySettings, SignInSettings, TokenSettings
 from conversation_engine.infra.db.settings import DatabaseSettings
 from conversation_engine.infra.idempotency.settings import IdempotencySettings
@@ -31,6 +33,8 @@ class Settings(
     ConversationSettings,
     LlmSettings,
     LimitSettings,
+    EmbeddingSettings,
+    RetrievalSettings,
     TurnSettings,
     CostSettings,
     IdempotencySettings,

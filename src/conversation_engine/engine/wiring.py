@@ -8,6 +8,8 @@ from conversation_engine.domains.conversations.service import ConversationServic
 from conversation_engine.domains.limits.rates import DEFAULT_RULES, OFF, RateLimiter, RateRule, parse_rules
 from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.catalog import Family, ModelCatalog, Service
+from conversation_engine.domains.llm.embeddings.ports import Embedder
+from conversation_engine.domains.llm.embeddings.service import EmbeddingService
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.settings import ProviderSetting
@@ -15,6 +17,8 @@ from conversation_engine.domains.llm.slots import FairSlots
 from conversation_engine.domains.llm.types import ModelPrice
 from conversation_engine.domains.personas.prompts.library import PromptLibrary
 from conversation_engine.domains.personas.service import PersonaService
+from conversation_engine.domains.retrieval.index.ports import SearchIndex
+from conversation_engine.domains.retrieval.service import RetrievalService
 from conversation_engine.domains.users.errors import BadIdentityError
 from conversation_engine.domains.users.external.keys import HttpKeySource, PublicKeys
 from conversation_engine.domains.users.external.service import ExternalIdentity
@@ -38,6 +42,7 @@ from conversation_engine.infra.rates.ports import RateWindows
 from conversation_engine.infra.signals.local import LocalSignals
 from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
+from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.people import Role
 from conversation_engine.turns.runner import OnUsed
 from conversation_engine.turns.service import TurnService
@@ -256,3 +261,56 @@ def make_external_identity(
 
 def _secret(settings: Settings) -> str:
     return settings.secret.get_secret_value() if settings.secret else local_secret(settings.data_dir)
+
+
+def make_embeddings(settings: Settings) -> EmbeddingService:
+    """The configured embedding model; none where it is the local one and its extra is not installed.
+
+    Raises InvalidInputError for a name that is none.
+    """
+    family, _, name = settings.embedding_model.partition("/")
+    if family == "none":
+        return EmbeddingService(None)
+    if family == "local":
+        from conversation_engine.domains.llm.embeddings.local import LocalEmbedder, is_installed
+
+        return EmbeddingService(LocalEmbedder(threads=settings.embedding_threads) if is_installed() else None)
+    if family == "openai" and name:
+        return EmbeddingService(_openai_embedder(settings, name))
+    raise InvalidInputError(
+        f"CE_EMBEDDING_MODEL is {settings.embedding_model!r}; it must be `local`, `openai/NAME` or `none`.",
+        field="embedding_model",
+    )
+
+
+def _openai_embedder(settings: Settings, name: str) -> Embedder:
+    from conversation_engine.domains.llm.embeddings.openai import OpenAIEmbedder
+    from conversation_engine.domains.llm.providers.openai_chat import ERROR_WORDS
+    from conversation_engine.domains.llm.wire import Endpoint, ServiceClient
+
+    secret = settings.embedding_api_key or settings.openai_api_key
+    key = secret.get_secret_value() if secret else None
+    endpoint = Endpoint(
+        ServiceClient(settings),
+        (settings.embedding_base_url or settings.openai_base_url).rstrip("/") + "/embeddings",
+        headers={"authorization": f"Bearer {key}"} if key else {},
+        secrets=[key] if key else [],
+        words=ERROR_WORDS,
+    )
+    return OpenAIEmbedder(endpoint, model=name, timeout_seconds=settings.embedding_timeout_seconds)
+
+
+def make_retrieval(
+    database: Database, embeddings: EmbeddingService, *, settings: Settings, clock: Clock, jobs: JobQueue
+) -> RetrievalService:
+    """Documents and search over one database."""
+    index: SearchIndex
+    if backend_of(settings.resolved_database_url) == "postgresql":
+        from conversation_engine.domains.retrieval.index.postgres import PostgresIndex
+
+        index = PostgresIndex()
+    else:
+        from conversation_engine.domains.retrieval.index.sqlite import SqliteIndex
+
+        index = SqliteIndex()
+    return RetrievalService(database, index=index, embeddings=embeddings, jobs=jobs, clock=clock, settings=settings)

@@ -65,6 +65,20 @@ class ServiceClient:
                     raise await _refusal(response, endpoint.words)
                 yield _payloads(response.content.iter_any())
 
+    async def answer(self, endpoint: "Endpoint", body: Mapping[str, Any]) -> bytes:
+        """POST `body` and read the whole answer. Raises a ModelError as `event_stream` does."""
+        _check_headers(endpoint.headers)
+        headers = {"content-type": "application/json", **endpoint.headers}
+        proxy = _proxy_for(endpoint.url)
+        with _Translated():
+            async with self._open().post(
+                endpoint.url, data=pydantic_core.to_json(body), headers=headers, allow_redirects=False, proxy=proxy
+            ) as response:
+                if response.status != HTTPStatus.OK:
+                    raise await _refusal(response, endpoint.words)
+                answer: bytes = await response.read()
+                return answer
+
     async def aclose(self) -> None:
         """Let go of every connection. Idempotent."""
         if self._session is not None:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
-from conversation_engine.engine.metadata import schema
+from conversation_engine.engine.metadata import is_modelled, schema
 from conversation_engine.infra.db.base import IdType, JsonType, MoneyType, UtcDateTime
 
 _OURS = "conversation_engine.infra.db.base"
@@ -32,6 +32,7 @@ context.configure(
     target_metadata=schema(),
     render_as_batch=True,
     render_item=render_item,
+    include_name=lambda name, kind, parents: is_modelled(name),
     transactional_ddl=False,  # the transaction is the caller's
 )
 context.run_migrations()

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from conversation_engine.entrypoints.cli import chat, cost, database, doctor, limits, people, serve, tokens, worker
+from conversation_engine.entrypoints.cli import (
+    chat,
+    cost,
+    database,
+    doctor,
+    documents,
+    limits,
+    people,
+    serve,
+    tokens,
+    worker,
+)
 from conversation_engine.entrypoints.cli.exit_codes import EXIT_CODES
 from conversation_engine.kernel.errors import EngineError, Kind
 
@@ -30,6 +41,7 @@ app.command("limits")(limits.limits)
 app.add_typer(limits.app, name="budgets")
 app.command("link")(people.link)
 app.add_typer(people.app, name="user")
+app.add_typer(documents.app, name="documents")
 app.add_typer(database.app, name="db")
 
 

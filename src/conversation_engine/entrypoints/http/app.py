@@ -15,6 +15,7 @@ from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.personas.service import PersonaService
+from conversation_engine.domains.retrieval.service import RetrievalService
 from conversation_engine.domains.users.authentication import Authenticator
 from conversation_engine.domains.users.errors import SecretRequiredError
 from conversation_engine.domains.users.revocations import Revocations
@@ -79,6 +80,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
                 RateLimiter: engine.rates,
                 TurnService: engine.turns,
                 CostService: engine.costs,
+                RetrievalService: engine.retrieval,
             }
             app.state.is_database_ready = engine.is_database_ready
             tune()
@@ -116,7 +118,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the first to see a request."""
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, **_cross_origin(settings.cors_origins))
-    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes)
+    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, upload_limit_bytes=settings.upload_limit_bytes)
     app.add_middleware(CrashGuard)
     if not settings.secret:
         app.add_middleware(LoopbackOnly)

@@ -18,6 +18,7 @@ from conversation_engine.kernel.errors import InternalError
 
 LINGER_SECONDS: Final = 2.0
 """How long a client that was refused may go on sending before it is cut off (nginx: `lingering_timeout`, 5 s)."""
+UPLOAD_PATH: Final = "/documents"
 _GOOD_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _log = get_logger(__name__)
 
@@ -132,11 +133,15 @@ class LoopbackOnly:
 
 
 class BodyLimit:
-    """Refuses a body over the limit with 413, whether or not it says how long it is."""
+    """Refuses a body over the limit with 413, whether or not it says how long it is.
 
-    def __init__(self, app: ASGIApp, *, limit_bytes: int) -> None:
+    Uploads have a limit of their own, for those that say how long they are.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit_bytes: int, upload_limit_bytes: int = 0) -> None:
         self._app = app
         self._limit_bytes = limit_bytes
+        self._upload_limit_bytes = upload_limit_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -145,7 +150,7 @@ class BodyLimit:
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")
         if length.isdecimal() and "transfer-encoding" not in headers:
-            is_over = int(length) > self._limit_bytes
+            is_over = int(length) > self._limit_of(scope)
         else:  # no length, or one that does not count: HTTP/1.1 lets chunks win, HTTP/2 needs neither
             messages = await self._read(receive)
             is_over = messages is None
@@ -154,6 +159,10 @@ class BodyLimit:
             await self._refuse(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+    def _limit_of(self, scope: Scope) -> int:
+        is_upload = scope["method"] == "POST" and scope["path"] == UPLOAD_PATH
+        return max(self._limit_bytes, self._upload_limit_bytes) if is_upload else self._limit_bytes
 
     async def _read(self, receive: Receive) -> list[Message] | None:
         messages: list[Message] = []
@@ -168,11 +177,12 @@ class BodyLimit:
                 return messages
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = self._limit_of(scope) if "content-length" in Headers(scope=scope) else self._limit_bytes
         response = problem(
             413,
             code="body_too_large",
-            detail=f"The body is over {self._limit_bytes} bytes. Send less at a time.",
-            facts={"limit_bytes": self._limit_bytes},
+            detail=f"The body is over {limit} bytes. Send less at a time.",
+            facts={"limit_bytes": limit},
             headers={"connection": "close"},
         )
 

@@ -4,6 +4,7 @@ from conversation_engine.domains.conversations.routes import router as conversat
 from conversation_engine.domains.limits.routes import router as limits
 from conversation_engine.domains.llm.routes import router as models
 from conversation_engine.domains.personas.routes import router as personas
+from conversation_engine.domains.retrieval.routes import router as retrieval
 from conversation_engine.domains.users.routes import open_router as sign_in
 from conversation_engine.domains.users.routes import router as users
 from conversation_engine.insights.cost.routes import router as cost
@@ -15,6 +16,7 @@ ROUTERS = (
     conversations,
     turns,
     personas,
+    retrieval,
     limits,
     cost,
     models,

@@ -1,13 +1,27 @@
 """The schema's root and the column types that mean the same on both databases."""
 
+import sys
+from array import array
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, MetaData, Table, Uuid
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    JSON,
+    REAL,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from conversation_engine.kernel.money import from_picodollars, to_picodollars
 
@@ -84,3 +98,40 @@ def _with_hyphens(value: str | None) -> str | None:
 
 
 IdType: Uuid[Any] = CanonicalUuid(as_uuid=False)
+
+RowNumber = BigInteger().with_variant(Integer, "sqlite")
+"""A number that the database gives out, growing; SQLite does so for INTEGER alone."""
+
+TermsType = Text().with_variant(TSVECTOR(), "postgresql")
+"""What a text is found by: words for FTS5 on SQLite, a `tsvector` on PostgreSQL."""
+
+
+class VectorType(TypeDecorator[bytes]):
+    """Little-endian 32-bit floats: bytes on SQLite, `real[]` on PostgreSQL, which needs no extension to store it."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        postgres: TypeEngine[Any] = ARRAY(REAL)
+        return dialect.type_descriptor(postgres if dialect.name == "postgresql" else LargeBinary())
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name != "postgresql":
+            return value
+        return _floats(value).tolist()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
+        if value is None or isinstance(value, bytes):
+            return value
+        floats = array("f", value)
+        if sys.byteorder == "big":
+            floats.byteswap()
+        return floats.tobytes()
+
+
+def _floats(value: bytes) -> "array[float]":
+    floats = array("f", value)
+    if sys.byteorder == "big":
+        floats.byteswap()
+    return floats

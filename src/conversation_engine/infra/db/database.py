@@ -43,6 +43,13 @@ class Database(Protocol):
         """Run `work`, which changes the schema, in one transaction while no other process does the same."""
         ...
 
+    async def wipe_log(self) -> bool:
+        """Let go of what a log of changes beside the data still holds; false while somebody reads from it.
+
+        For deletions that must leave no trace. Nothing to do on PostgreSQL, whose log is the operator's to keep.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Finish what is running and let go of every connection. Idempotent."""
         ...

@@ -24,6 +24,9 @@ READER_THREADS = 4
 BUSY_TIMEOUT_SECONDS = 15
 """How long a statement waits for another *process* that writes the same file (a CLI beside the server)."""
 
+LOG_WAIT_MS = 50
+"""How long wiping the log waits for a reader: writers stand behind it."""
+
 
 def make_engine(url: str) -> Engine:
     """A synchronous engine whose every connection is set up the way this product needs it."""
@@ -44,7 +47,7 @@ def _set_up_connection(connection: sqlite3.Connection, _record: object) -> None:
         "journal_mode=WAL",
         "synchronous=NORMAL",  # a commit survives the death of the process; the last ones may not survive power loss
         "foreign_keys=ON",
-        "secure_delete=FAST",
+        "secure_delete=ON",  # FAST leaves the text of long messages on pages that were freed
         "cache_size=-16000",
         "temp_store=MEMORY",
     ):
@@ -80,6 +83,10 @@ class SqliteDatabase:
     async def migrate(self, work: Callable[[Tx], T]) -> T:
         return await self.write(work)  # BEGIN IMMEDIATE is the lock, and SQLite's DDL is transactional
 
+    async def wipe_log(self) -> bool:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writer, self._checkpoint)
+
     async def aclose(self) -> None:
         self._is_closed = True
         for pool in (self._writer, self._readers):
@@ -102,6 +109,15 @@ class SqliteDatabase:
             # Straight to the driver: through SQLAlchemy these two words cost 50 µs a transaction.
             connection.connection.driver_connection.execute(begin)  # type: ignore[union-attr]
             return work(connection)
+
+    def _checkpoint(self) -> bool:
+        raw = self._connection().connection.driver_connection
+        raw.execute(f"PRAGMA busy_timeout={LOG_WAIT_MS}")  # type: ignore[union-attr]
+        try:
+            [[is_busy, _, _]] = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+        finally:
+            raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}")  # type: ignore[union-attr]
+        return not is_busy
 
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._thread, "connection", None)

@@ -1,0 +1,50 @@
+"""The door to embeddings."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final
+
+from conversation_engine.domains.llm.embeddings.errors import EmbeddingsOffError
+from conversation_engine.domains.llm.embeddings.ports import Embedder
+from conversation_engine.domains.llm.embeddings.types import QueryVector, Vector
+
+REMEMBERED_QUERIES: Final = 1024
+
+
+class EmbeddingService:
+    """One embedding model, or none. Queries are remembered, in memory only."""
+
+    def __init__(self, embedder: Embedder | None) -> None:
+        self._embedder = embedder
+        self._queries: OrderedDict[str, Vector] = OrderedDict()
+
+    @property
+    def model(self) -> str | None:
+        """The model's name; `None` where there is none."""
+        return None if self._embedder is None else self._embedder.model
+
+    async def passages(self, texts: Sequence[str]) -> Sequence[Vector]:
+        """One vector for each text. Raises EmbeddingsOffError or a ModelError."""
+        return await self._require().embed_passages(texts)
+
+    async def query(self, text: str) -> QueryVector:
+        """The vector of what somebody looks for. Raises EmbeddingsOffError or a ModelError."""
+        embedder = self._require()
+        known = self._queries.get(text)
+        if known is not None:
+            self._queries.move_to_end(text)
+            return QueryVector(vector=known, was_cached=True)
+        vector = self._queries[text] = await embedder.embed_query(text)
+        if len(self._queries) > REMEMBERED_QUERIES:
+            self._queries.popitem(last=False)
+        return QueryVector(vector=vector, was_cached=False)
+
+    async def aclose(self) -> None:
+        """Let go of the model. Idempotent."""
+        if self._embedder is not None:
+            await self._embedder.aclose()
+
+    def _require(self) -> Embedder:
+        if self._embedder is None:
+            raise EmbeddingsOffError
+        return self._embedder

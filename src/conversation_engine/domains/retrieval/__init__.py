@@ -1,0 +1,1 @@
+"""Documents, and passages of them that answer a question: by words, by meaning, or both."""

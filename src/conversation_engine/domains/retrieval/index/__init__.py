@@ -1,0 +1,1 @@
+"""Where passages are looked up: one port, PostgreSQL and SQLite behind it, the same results."""
