@@ -4,13 +4,24 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import cpu_per_chunk, persistence, profile_turn, resume, signals, startup, streaming, watchers
+from benchmarks import (
+    cpu_per_chunk,
+    model_stream,
+    persistence,
+    profile_turn,
+    resume,
+    signals,
+    startup,
+    streaming,
+    watchers,
+)
 from benchmarks.table import Bar, print_bars
 
 MEASURES: dict[str, Callable[[bool], list[Bar]]] = {
     "persistence": persistence.measure,
     "streaming": streaming.measure,
     "cpu_per_chunk": cpu_per_chunk.measure,
+    "model_stream": model_stream.measure,
     "startup": startup.measure,
     "resume": resume.measure,
     "watchers": watchers.measure,

@@ -167,6 +167,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         grace_seconds=0.2,
         rate_limits="off",
         retry_count=0,  # a script is for one call; tests of retries ask for them
+        fallback_reply="",  # nothing is said but what the script says; tests of fallback replies ask for one
     )
 
 

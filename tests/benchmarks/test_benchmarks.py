@@ -24,6 +24,7 @@ class TestBenchmarks:
             pytest.param("persistence", "persistence on PostgreSQL: flatness", marks=pytest.mark.postgres),
             ("streaming", "streaming: turns a second"),
             ("cpu_per_chunk", "whole server"),
+            ("model_stream", "200 messages beside 20"),
             ("startup", "server answers /readyz"),
             ("resume", "statements of a resumption"),
             ("watchers", "kB a watcher"),

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from conversation_engine.domains.context.types import Window
-from conversation_engine.domains.llm.errors import ModelError
+from conversation_engine.domains.llm.errors import ContextTooLongError, ModelError
 from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.observability.logs import get_logger
@@ -35,9 +35,11 @@ class TurnPipeline:
         record: RecordStep,
         reply_log: ReplyLog,
         spending: TurnSpending,
+        fallback_reply_for: Callable[[str], str],
     ) -> None:
         self._database = database
         self._spending = spending
+        self._fallback_reply_for = fallback_reply_for
         self._assemble = assemble
         self._generate = generate
         self._record = record
@@ -59,6 +61,7 @@ class TurnPipeline:
             run.error = InternalError()
         crash_point("generate.after_last_word")
         await self._reply_log.settle(run.live)
+        self._stand_in(run)
         recorded = await self._recorded(_ending(run, holder=holder), lease)
         if recorded is None:
             run.live.abandon()
@@ -75,6 +78,13 @@ class TurnPipeline:
             await self._database.write(
                 lambda tx: self._spending.cover_window(tx, run, input_tokens=window.input_tokens)
             )
+
+    def _stand_in(self, run: TurnRun) -> None:
+        """Say something ourselves where no model has said anything, and nothing about the request is to blame."""
+        text = self._fallback_reply_for(run.conversation.type)
+        if text and run.live.length == 0 and run.stop_as is None and _is_outage(run.error):
+            run.live.append(text)
+            run.is_fallback = True
 
     async def _recorded(self, ending: Ending, lease: Callable[[], Lease | None]) -> Recorded | None:
         for wait in (*RECORD_RETRY_SECONDS, None):
@@ -98,9 +108,17 @@ def _ending(run: TurnRun, *, holder: str) -> Ending:
         error=None if error is None else TurnError(code=error.code, detail=error.detail),
         manifest=None if run.window is None else run.window.manifest,
         is_checkpointed=run.live.is_checkpointed,
+        is_fallback=run.is_fallback,
         holder=holder,
         is_promised=run.is_promised,
     )
+
+
+def _is_outage(error: EngineError | None) -> bool:
+    """Whether the user can do nothing about it but come back later."""
+    if isinstance(error, ModelError):
+        return error.may_others_answer and not isinstance(error, ContextTooLongError)
+    return isinstance(error, InternalError)
 
 
 def _log_end(run: TurnRun, detail: TurnDetail) -> None:
@@ -113,4 +131,5 @@ def _log_end(run: TurnRun, detail: TurnDetail) -> None:
         model=run.turn.model,
         error=detail.turn.error.code if detail.turn.error else None,
         cause=cause,
+        is_fallback=run.is_fallback or None,
     )

@@ -34,6 +34,8 @@ class TurnRun:
     promised_input_tokens: int | None = None
     """What they were promised for the prompt; `None` where nothing was, or an earlier process did."""
     error: EngineError | None = None
+    is_fallback: bool = False
+    """What stands in `live` was said by us, because no model could answer."""
     stop_as: TurnState | None = None
     """Set when somebody wants it to end: `cancelled` or `interrupted`."""
     generation: asyncio.Task[Answer] | None = None

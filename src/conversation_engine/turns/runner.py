@@ -92,6 +92,7 @@ class TurnRunner:
             record=record,
             reply_log=self._reply_log,
             spending=spending,
+            fallback_reply_for=settings.fallback_reply_for,
         )
         self._runs: dict[TurnId, TurnRun] = {}
         self._tasks: dict[TurnId, asyncio.Task[None]] = {}

@@ -1,6 +1,6 @@
 """Knobs of the write path."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -33,6 +33,17 @@ class TurnSettings(BaseModel):
         description="What becomes of a reply in the middle of which the model broke off: `keep` ends the turn `failed` "
         "with what was said; `retry` begins it anew once, and watchers are told (`turn.restarted`).",
     )
+    fallback_reply: str = Field(
+        "I cannot answer right now. Please try again in a moment.",
+        max_length=10_000,
+        description="Said in place of a reply when no model could answer: marked (`status: fallback`) and never "
+        "shown to a model. Empty: nothing is said, the turn fails with its error alone.",
+    )
+    fallback_replies: dict[str, Annotated[str, Field(max_length=10_000)]] = Field(
+        default_factory=dict,
+        description="The same for conversations of some types: "
+        '`{"tutoring": "Your tutor is away for a moment.", "api": ""}`.',
+    )
     stop_poll_seconds: float = Field(
         0.1, gt=0, description="How often a process looks whether another one wants a turn of its stopped."
     )
@@ -40,3 +51,7 @@ class TurnSettings(BaseModel):
     grace_seconds: float = Field(
         2.0, ge=0, description="How long running turns may go on when the process is asked to stop."
     )
+
+    def fallback_reply_for(self, conversation_type: str) -> str:
+        """What is said there when no model could answer; empty: nothing."""
+        return self.fallback_replies.get(conversation_type, self.fallback_reply)

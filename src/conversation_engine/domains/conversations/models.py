@@ -71,6 +71,8 @@ class MessageModel(Base):
     content: Mapped[str] = mapped_column(Text)
     content_format: Mapped[str] = mapped_column(String(4))
     status: Mapped[str] = mapped_column(String(20))
+    is_fallback: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    """Beside the status, whose constraint SQLite cannot widen without rebuilding the table."""
     token_count: Mapped[int | None] = mapped_column(Integer)
     cost: Mapped[Decimal | None] = mapped_column(MoneyType)
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JsonType)

@@ -94,7 +94,7 @@ _UTTERANCE = (
 _NEWEST = Prepared(
     select(*_UTTERANCE)
     .where(_messages.c.conversation_id == bindparam("conversation_id"))
-    .where(_messages.c.sequence_number < bindparam("before"))
+    .where(_messages.c.sequence_number < bindparam("before"), ~_messages.c.is_fallback)
     .order_by(_messages.c.sequence_number.desc())
     .limit(bindparam("count"))
 )
@@ -103,17 +103,21 @@ _ROLES = {role.value: role for role in MessageRole}
 
 
 def _path_from(start: ColumnElement[bool], *columns: Column[Any], count: Any = None) -> CTE:
-    """The way from the message that `start` picks up to its root; only the first `count` of it where that is named."""
+    """The way from the message that `start` picks up to its root.
+
+    Where `count` is named only so much of it as holds that many messages that are no fallback replies.
+    """
     own = (_messages.c.id, _messages.c.parent_id, *columns)
-    path = select(*own, literal(1).label("height")).where(start).cte("path", recursive=True)
-    up = select(*own, path.c.height + 1).join(path, _messages.c.id == path.c.parent_id)
+    one = case((_messages.c.is_fallback, 0), else_=1)
+    path = select(*own, one.label("height")).where(start).cte("path", recursive=True)
+    up = select(*own, path.c.height + one).join(path, _messages.c.id == path.c.parent_id)
     return path.union_all(up if count is None else up.where(path.c.height < count))
 
 
 def _newest_of_path(start: ColumnElement[bool]) -> Select[Any]:
-    path = _path_from(start, *_UTTERANCE, count=bindparam("count"))
+    path = _path_from(start, *_UTTERANCE, _messages.c.is_fallback, count=bindparam("count"))
     columns = [path.c[column.name] for column in _UTTERANCE]
-    return select(*columns).order_by(path.c.sequence_number.desc())
+    return select(*columns).where(~path.c.is_fallback).order_by(path.c.sequence_number.desc())
 
 
 _message = bindparam("message", type_=_messages.c.id.type)
@@ -240,6 +244,7 @@ class MessageRepo:
         """Write a message at the place that `find_to_append` just gave to it."""
         conversation = place.conversation
         content, content_format = _stored(new.content)
+        is_fallback = new.status is MessageStatus.FALLBACK
         values: dict[str, Any] = {
             "id": new.id,
             "conversation_id": conversation.id,
@@ -251,7 +256,8 @@ class MessageRepo:
             "role": new.role.value,
             "content": content,
             "content_format": content_format,
-            "status": new.status.value,
+            "status": (MessageStatus.COMPLETE if is_fallback else new.status).value,
+            "is_fallback": is_fallback,
             "token_count": new.token_count,
             "cost": new.cost,
             "metadata": dict(new.metadata),
@@ -407,7 +413,7 @@ def _as_message(row: Row[Any]) -> Message:
         sequence_number=row.sequence_number,
         role=MessageRole(row.role),
         content=row.content if row.content_format == "text" else json.loads(row.content),
-        status=MessageStatus(row.status),
+        status=MessageStatus.FALLBACK if row.is_fallback else MessageStatus(row.status),
         token_count=row.token_count,
         cost=row.cost,
         metadata=row.metadata,

@@ -106,7 +106,10 @@ class MessageOut(BaseModel):
     sequence_number: int = Field(description="1, 2, 3 … per conversation; a deleted message leaves a gap.")
     role: MessageRole
     content: ContentField
-    status: MessageStatus = Field(description="`partial`: the beginning of a reply that was cut.")
+    status: MessageStatus = Field(
+        description="`partial`: the beginning of a reply that was cut. `fallback`: said because no model could "
+        "answer; costs nothing, and no model is shown it."
+    )
     token_count: int | None
     cost: Decimal | None = Field(description="US dollars; null where there was no model call or no known price.")
     metadata: JsonObject

@@ -54,6 +54,8 @@ class MessageStatus(StrEnum):
     COMPLETE = "complete"
     PARTIAL = "partial"
     """The reply was cut (by the user, a fault or a crash): this is its beginning."""
+    FALLBACK = "fallback"
+    """No model could answer; this was said in its place. Costs nothing, and no model is ever shown it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,8 @@ def _opened(
     from conversation_engine.entrypoints.cli.loop_thread import LoopThread
 
     with LoopThread() as loop:
-        engine = ConversationEngine(settings)
+        # Whoever sits here reads errors; and what a pipe hands on must be a model's words.
+        engine = ConversationEngine(settings.model_copy(update={"fallback_reply": "", "fallback_replies": {}}))
         try:
             loop.run(engine.start())
             session = ChatSession(engine, screen, user=user, model=model)

@@ -42,6 +42,8 @@ class Ending:
     manifest: dict[str, Any] | None
     is_checkpointed: bool
     """Whether pieces of `text` may be in the store, to be deleted now."""
+    is_fallback: bool = False
+    """Whether `text` stands in for a reply that no model could give."""
     holder: str
     """Who holds the lease: nobody else may end the turn."""
     is_promised: bool
@@ -151,6 +153,17 @@ def total_usage(attempts: Sequence[Attempt]) -> Usage:
 
 
 def _message(ending: Ending) -> NewMessage:
+    if ending.is_fallback:
+        return NewMessage(
+            id=ending.turn.reply_message_id,
+            role=MessageRole.ASSISTANT,
+            content=ending.text,
+            status=MessageStatus.FALLBACK,
+            cost=Decimal(0),
+            turn_id=ending.turn.id,
+            parent_id=ending.turn.user_message_id,
+            metadata={**ending.turn.reply_metadata, "fallback": True},
+        )
     last = ending.attempts[-1] if ending.attempts else None
     usage = last.usage if last and last.usage and last.usage.source is UsageSource.PROVIDER else None
     origin = {"provider": last.provider, "model": last.model} if last else {}
