@@ -21,6 +21,20 @@ AT_REST = {
         "SELECT count(*) FROM conversations c WHERE message_count <> "
         "(SELECT count(*) FROM messages m WHERE m.conversation_id = c.id)"
     ),
+    "promises to budgets that are not settled": "SELECT count(*) FROM ledger WHERE settled_at IS NULL",
+    "accounts with something reserved": "SELECT count(*) FROM budget_accounts WHERE reserved_tokens <> 0",
+    "accounts that are not the sum of their ledger": (
+        "SELECT count(*) FROM budget_accounts a WHERE spent_tokens <> "
+        "(SELECT COALESCE(sum(tokens), 0) FROM ledger l WHERE l.account_id = a.id)"
+    ),
+    "entries of the ledger that are not the sum of their turn's calls": (
+        "SELECT count(*) FROM ledger l WHERE tokens <> "
+        "(SELECT COALESCE(sum(input_tokens + output_tokens), 0) FROM llm_requests r WHERE r.turn_id = l.turn_id)"
+    ),
+    "turns without an entry in the ledger": (
+        "SELECT count(*) FROM turns t WHERE state = 'completed' AND NOT EXISTS "
+        "(SELECT 1 FROM ledger l WHERE l.turn_id = t.id)"
+    ),
 }
 """What must be 0 when nothing runs, asked of the database itself."""
 

@@ -19,8 +19,9 @@ PRODUCT_SETTINGS = {
     "CE_FIRST_TOKEN_TIMEOUT_SECONDS": str(FIRST_TOKEN_SECONDS),
     "CE_BETWEEN_TOKENS_TIMEOUT_SECONDS": str(BETWEEN_TOKENS_SECONDS),
     "CE_TOTAL_TIMEOUT_SECONDS": str(TOTAL_SECONDS),
+    "CE_BUDGETS": "global total 900000000000 tokens; conversation total 900000000000 tokens",
 }
-"""Short, so that a hundred deaths take minutes."""
+"""Short, so that a hundred deaths take minutes. Budgets that bound nobody: the audit reads their books."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,8 +35,13 @@ WORDS = 8
 
 
 def settings(url: str, mode: str) -> Settings:
-    """Leases so short that a test can wait for their end."""
-    changes: dict[str, Any] = {"recovery": mode, "lease_seconds": LEASE_SECONDS, "sweep_seconds": SWEEP_SECONDS}
+    """Leases so short that a test can wait for their end; a budget that bounds nobody, but keeps books."""
+    changes: dict[str, Any] = {
+        "budgets": "global total 1000000 tokens",
+        "recovery": mode,
+        "lease_seconds": LEASE_SECONDS,
+        "sweep_seconds": SWEEP_SECONDS,
+    }
     changes |= {"on_broken_reply": "retry"}
     return Settings(database_url=SecretStr(url), model="scripted/test", **changes)
 

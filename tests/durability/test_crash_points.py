@@ -26,6 +26,7 @@ from conversation_engine.kernel.ids import ConversationId
 from conversation_engine.turns.types import ReplyDelta, Turn, TurnDetail, TurnRestarted, TurnState
 from tests.durability import doomed
 from tests.turns.scenes import answered, ask, count, messages_of, rows
+from tests.turns.test_spending import check_books
 
 ROOT = Path(__file__).parents[2]
 MARGIN_SECONDS = 5.0
@@ -181,6 +182,9 @@ async def check_store(engine: ConversationEngine, witness: Witness, details: lis
         assert detail.reply is None or detail.reply.parent_id == detail.turn.user_message_id
     assert await count(engine, "reply_checkpoints") == 0
     assert await count(engine, "turns") == len(doomed.QUESTIONS)
+    tokens, _ = await check_books(engine)
+    [account] = await rows(engine, "SELECT spent_tokens FROM budget_accounts")
+    assert account["spent_tokens"] == tokens
 
 
 def passing_with(value: str, times: int) -> subprocess.CompletedProcess[bytes]:

@@ -6,16 +6,15 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from conversation_engine.engine.settings import Settings
 from conversation_engine.testing import ScriptedModel
 from tests.http.scenes import EVENT_STREAM, MISSING_ID, new_conversation, problem_in
 from tests.http.world import people
 
 
 @pytest.fixture
-def root(app: FastAPI, settings: Settings) -> httpx2.AsyncClient:
+async def root(app: FastAPI) -> httpx2.AsyncClient:
     """An admin."""
-    return people(app, settings)["root"]
+    return (await people(app))["root"]
 
 
 async def put(root: httpx2.AsyncClient, **body: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from math import ceil
 from typing import Final
 
@@ -61,7 +62,11 @@ class TurnSpending:
         if promised is None or input_tokens <= promised:
             return
         before, now = self._expected(run, promised), self._expected(run, input_tokens)
-        dollars = None if before.dollars is None or now.dollars is None else now.dollars - before.dollars
+
+        def dollars() -> Decimal | None:
+            less, more = before.dollars(), now.dollars()
+            return None if less is None or more is None else more - less
+
         self._budgets.raise_reservation(tx, run.turn.id, Expected(tokens=now.tokens - before.tokens, dollars=dollars))
         run.promised_input_tokens = input_tokens
 
@@ -75,7 +80,11 @@ class TurnSpending:
 
     def _expected(self, run: TurnRun, input_tokens: int) -> Expected:
         most = self._llm.most(run.card, run.turn.sampling, input_tokens=input_tokens)
-        dollars = None if most.dollars is None else most.dollars * self._calls
+
+        def dollars() -> Decimal | None:
+            price = most.dollars()
+            return None if price is None else price * self._calls
+
         return Expected(tokens=most.tokens * self._calls, dollars=dollars)
 
     def _most_input_tokens(self, tx: Tx, run: TurnRun, more_tokens: int) -> int:

@@ -13,13 +13,13 @@ from conversation_engine.domains.limits.types import (
     EVERYTHING,
     Account,
     AccountId,
+    Amount,
     Balance,
     Budget,
     BudgetKey,
     BudgetPeriod,
     BudgetScope,
     Cap,
-    Expected,
     Payers,
     Standing,
 )
@@ -103,12 +103,12 @@ def standing_of(account: Account, balance: Balance, *, at: datetime) -> Standing
     return Standing(account=account, balance=balance, renews_at=account.key.period.renews_at(at))
 
 
-def refusal(standing: Standing, expected: Expected) -> OverBudgetError:
+def refusal(standing: Standing, amount: Amount) -> OverBudgetError:
     """What to tell whoever asked."""
     key, left, renews = standing.account.key, standing.left, standing.renews_at
     needed = Cap(
-        dollars=None if left.dollars is None else expected.dollars,
-        tokens=None if left.tokens is None else expected.tokens,
+        dollars=None if left.dollars is None else amount.dollars,
+        tokens=None if left.tokens is None else amount.tokens,
     )
     return OverBudgetError(
         whose=f"this {key.scope.value} ({key.period.value})" if key.scope is not BudgetScope.GLOBAL else "everybody",

@@ -175,7 +175,7 @@ class BudgetService:
         if not accounts:
             return False
         amount = self._amount(accounts, expected)
-        self._promise(tx, accounts, amount, expected, at=now)
+        self._promise(tx, accounts, amount, at=now)
         self._accounts.enter(tx, turn_id, accounts, amount, at=now)
         return True
 
@@ -183,7 +183,7 @@ class BudgetService:
         """Promise more for a turn that has promised something. Raises as `reserve` does."""
         accounts = self._accounts.entered(tx, turn_id)
         amount = self._amount(accounts, more)
-        self._promise(tx, accounts, amount, more, at=self._clock.now())
+        self._promise(tx, accounts, amount, at=self._clock.now())
         for account in accounts:
             self._accounts.raise_entry(tx, turn_id, account, amount)
 
@@ -203,18 +203,17 @@ class BudgetService:
     # ── inside ──
 
     def _amount(self, accounts: Sequence[Account], expected: Expected) -> Amount:
-        if expected.dollars is None and self._refuses_unknown:
-            for account in accounts:
-                if account.cap.dollars is not None:
-                    raise UnknownPriceError(account.key.scope.value)
-        return Amount(dollars=expected.dollars or Decimal(0), tokens=expected.tokens)
+        """What to promise; no money where none is bounded."""
+        in_money = [account for account in accounts if account.cap.dollars is not None]
+        dollars = expected.dollars() if in_money else Decimal(0)
+        if dollars is None and self._refuses_unknown:
+            raise UnknownPriceError(in_money[0].key.scope.value)
+        return Amount(dollars=dollars or Decimal(0), tokens=expected.tokens)
 
-    def _promise(
-        self, tx: Tx, accounts: Sequence[Account], amount: Amount, expected: Expected, *, at: datetime
-    ) -> None:
+    def _promise(self, tx: Tx, accounts: Sequence[Account], amount: Amount, *, at: datetime) -> None:
         for account in accounts:
             if not self._accounts.reserve(tx, account, amount):
-                raise refusal(self._with_balances(tx, [account], at=at)[0], expected)
+                raise refusal(self._with_balances(tx, [account], at=at)[0], amount)
 
     def _tell_of_lines(self, tx: Tx, settled: Settled) -> None:
         """The account's row is locked, so whoever crosses a line is the only one who sees it crossed."""

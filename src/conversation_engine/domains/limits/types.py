@@ -1,6 +1,6 @@
 """The words of budgets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -139,8 +139,8 @@ class Expected:
     """The most that a call can cost."""
 
     tokens: int
-    dollars: Decimal | None
-    """`None`: nobody knows the price."""
+    dollars: Callable[[], Decimal | None]
+    """`None`: nobody knows the price. Asked only where money is bounded: prices may have to be read first."""
 
 
 Payers = Mapping[BudgetScope, str]

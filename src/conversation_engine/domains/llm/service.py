@@ -99,12 +99,17 @@ class LlmService:
 
         Calls that fail before the first word cost nothing. The price is unknown if that of one fallback model is.
         """
-        bounds = [self._bound(one, card, sampling, input_tokens) for one in (card, *self._fallbacks)]
-        dollars = [bound.dollars for bound in bounds if bound.dollars is not None]
-        return CallBound(
-            tokens=max(bound.tokens for bound in bounds),
-            dollars=max(dollars) if len(dollars) == len(bounds) else None,
-        )
+        sizes = []
+        for one in (card, *self._fallbacks):
+            own_tokens = math.ceil(input_tokens / ratio_for(card) * ratio_for(one))
+            sizes.append((one, own_tokens, self.reply_limit_tokens(one, sampling)))
+        at = self._clock.now()
+
+        def dollars() -> Decimal | None:
+            known = [price for size in sizes if (price := price_of(*size, at)) is not None]
+            return max(known) if len(known) == len(sizes) else None
+
+        return CallBound(tokens=max(read + said for _, read, said in sizes), dollars=dollars)
 
     async def answer(self, call: ModelCall, *, on_text: Callable[[str], None]) -> Answer:
         """Have the model answer, or a fallback model in its place; never raises a ModelError.
@@ -177,12 +182,6 @@ class LlmService:
     def attempts_of(self, tx: Tx, turn_id: TurnId) -> Sequence[Attempt]:
         """A turn's calls, in order."""
         return self._repo.list_of_turn(tx, turn_id)
-
-    def _bound(self, one: ModelCard, asked: ModelCard, sampling: Sampling, input_tokens: int) -> CallBound:
-        own_tokens = math.ceil(input_tokens / ratio_for(asked) * ratio_for(one))
-        output_tokens = self.reply_limit_tokens(one, sampling)
-        dollars = price_of(one, own_tokens, output_tokens, self._clock.now())
-        return CallBound(tokens=own_tokens + output_tokens, dollars=dollars)
 
     def _listing(self, card: ModelCard) -> ModelListing:
         family = self._catalog.family(card)
