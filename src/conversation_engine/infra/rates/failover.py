@@ -9,7 +9,7 @@ from conversation_engine.infra.rates.types import Charge, Quota, Standing
 from conversation_engine.kernel.clock import Clock
 
 T = TypeVar("T")
-RETRY_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 5.0
 """How long a counter that failed is left alone: each try may cost a request its whole timeout."""
 _log = get_logger(__name__)
 
@@ -37,8 +37,11 @@ class FailoverWindows:
         await self._own.aclose()
 
     async def _ask(self, ask: Callable[[RateWindows], Awaitable[T]]) -> T:
-        if self._away_until is not None and self._clock.monotonic() < self._away_until:
-            return await ask(self._own)
+        if self._away_until is not None:
+            now = self._clock.monotonic()
+            if now < self._away_until:
+                return await ask(self._own)
+            self._away_until = now + RETRY_SECONDS  # one request tries; the others need not wait for it
         try:
             answer = await ask(self._shared)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, people are served

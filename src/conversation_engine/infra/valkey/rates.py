@@ -15,9 +15,12 @@ from conversation_engine.infra.rates.types import Charge, Quota, Standing
 
 PREFIX: Final = "conversation_engine:rate:{rates}:"
 """One hash slot: a script decides over all quotas of a request, which a cluster allows within a slot only."""
-TIMEOUT_SECONDS: Final = 0.25
-"""Longest wait for an answer: a counter in the same data centre takes less than a millisecond."""
+TIMEOUT_SECONDS: Final = 1.0
+"""Longest wait for an answer. A counter in the same data centre takes less than a millisecond; a process that is
+short of CPU may take a quarter of a second to hear it, and must not count alone for that."""
 CONNECTIONS: Final = 8
+QUEUE_SECONDS: Final = 5.0
+"""Longest wait for one of them to become free."""
 _SECOND: Final = 1_000_000
 """The script's unit of time is the microsecond."""
 
@@ -116,7 +119,7 @@ class ValkeyWindows:
         pool: Any = BlockingConnectionPool.from_url(
             url.get_secret_value(),
             max_connections=CONNECTIONS,
-            timeout=TIMEOUT_SECONDS,
+            timeout=QUEUE_SECONDS,
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
         )
