@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run chat test bench chaos lint lint-style lint-types lint-imports lint-size lint-deps lint-docs
+.PHONY: help setup run chat test bench eval chaos lint lint-style lint-types lint-imports lint-size lint-deps lint-docs
 .PHONY: format docs lock clean
 
 # List the verbs with their comments.
@@ -42,6 +42,10 @@ test: $(STAMP)
 # Run the benchmarks.
 bench: $(STAMP)
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+# Measure the product's judgement, such as its token counts: make eval ARGS="token_counts --data FOLDER".
+eval: $(STAMP)
+	@exec $(BIN)/python -m evaluation $(ARGS)
 
 # Kill servers and databases under load and audit what is left: make chaos ARGS="--kills 20 --database sqlite".
 chaos: $(STAMP)

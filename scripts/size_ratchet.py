@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOMS = ("src", "tests", "scripts", "benchmarks", "chaos")
+ROOMS = ("src", "tests", "scripts", "benchmarks", "chaos", "evaluation")
 FILE_LINES = 500
 TEST_FILE_LINES = 800
 FUNCTION_LINES = 60

@@ -107,6 +107,7 @@ class TurnService:
 
     async def start(self) -> None:
         """Begin to take turns, keep their leases alive and recover those of dead processes."""
+        await self._database.read(self._llm.remember)
         self._runner.start()
 
     def begin_stop(self) -> None:

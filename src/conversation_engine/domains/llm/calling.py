@@ -15,7 +15,7 @@ from conversation_engine.domains.llm.plausible import plausible
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.pricing import cost_of
 from conversation_engine.domains.llm.settings import LlmSettings
-from conversation_engine.domains.llm.tokens import count_tokens, tokens_for
+from conversation_engine.domains.llm.tokens import estimate, estimate_prompt
 from conversation_engine.domains.llm.translation import CAUSE_LIMIT
 from conversation_engine.domains.llm.types import (
     Attempt,
@@ -160,11 +160,10 @@ class ModelCaller:
             return progress.finished.usage
         if progress.first_text is None:
             return None
-        output = count_tokens("".join(progress.text_parts))
         return TokenUsage(
-            input_tokens=call.input_tokens,
+            input_tokens=estimate_prompt(call.card, call.messages),
             cached_tokens=0,
-            output_tokens=tokens_for(call.card, output),
+            output_tokens=estimate(call.card, "".join(progress.text_parts)),
             source=UsageSource.ESTIMATED,
         )
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, Integer, String, Text
+from sqlalchemy import CheckConstraint, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from conversation_engine.infra.db.base import Base, IdType, JsonType, MoneyType, UtcDateTime
@@ -33,6 +33,8 @@ class LlmRequestModel(Base):
     cache_write_tokens: Mapped[int | None] = mapped_column(Integer)
     reasoning_tokens: Mapped[int | None] = mapped_column(Integer)
     usage_source: Mapped[str | None] = mapped_column(String(20))
+    counted: Mapped[dict[str, Any] | None] = mapped_column(JsonType)
+    """Our own count of the prompt, where the provider's is to be compared with it."""
     cost: Mapped[Decimal | None] = mapped_column(MoneyType)
     finish_reason: Mapped[str | None] = mapped_column(String(50))
     error_code: Mapped[str | None] = mapped_column(String(50))
@@ -45,4 +47,10 @@ class LlmRequestModel(Base):
         Index("ix_llm_requests_conversation_id", "conversation_id"),
         Index("ix_llm_requests_owner_id", "owner_id", "created_at"),
         Index("ix_llm_requests_created_at", "created_at"),
+        Index(
+            "ix_llm_requests_counted",
+            "id",
+            sqlite_where=text("counted IS NOT NULL"),
+            postgresql_where=text("counted IS NOT NULL"),
+        ),
     )

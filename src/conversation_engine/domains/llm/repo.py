@@ -1,23 +1,34 @@
 """Every query about model calls."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, bindparam, insert, select, update
 
 from conversation_engine.domains.llm.models import LlmRequestModel
-from conversation_engine.domains.llm.types import Attempt, AttemptStatus, TokenUsage, UsageSource
+from conversation_engine.domains.llm.types import Attempt, AttemptStatus, PromptCount, TokenUsage, UsageSource
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.db.prepared import Prepared
 from conversation_engine.kernel.ids import ConversationId, TurnId
 
 _requests = LlmRequestModel.__table__
 _INSERT = Prepared(insert(_requests))
+_COUNTED = (_requests.c.provider, _requests.c.model, _requests.c.counted, _requests.c.input_tokens)
 _FORGET = (
     update(_requests)
     .where(_requests.c.conversation_id == bindparam("conversation"))
     .values(parameters={}, error_cause=None)
 )
+
+
+class Counted(NamedTuple):
+    """A prompt as we counted it and as its provider did."""
+
+    provider: str
+    model: str
+    counted: PromptCount
+    input_tokens: int
 
 
 class LlmRequestRepo:
@@ -46,6 +57,7 @@ class LlmRequestRepo:
                 "cache_write_tokens": usage.cache_write_tokens if usage else None,
                 "reasoning_tokens": usage.reasoning_tokens if usage else None,
                 "usage_source": usage.source.value if usage else None,
+                "counted": asdict(attempt.counted) if attempt.counted else None,
                 "cost": attempt.cost,
                 "finish_reason": attempt.finish_reason,
                 "error_code": attempt.error_code,
@@ -53,6 +65,20 @@ class LlmRequestRepo:
                 "created_at": attempt.created_at,
             },
         )
+
+    def list_counted(self, tx: Tx, *, count: int) -> Sequence[Counted]:
+        """The newest calls that we counted too, newest first, of every model: one index range."""
+        newest = _requests.c.id.desc()
+        query = select(*_COUNTED).where(_requests.c.counted.is_not(None)).order_by(newest).limit(count)
+        return [
+            Counted(
+                provider=row.provider,
+                model=row.model,
+                counted=_prompt_count(row.counted),
+                input_tokens=row.input_tokens,
+            )
+            for row in tx.execute(query)
+        ]
 
     def forget(self, tx: Tx, conversation_id: ConversationId) -> None:
         """Keep what the calls of a conversation cost, and nothing of what was said in them."""
@@ -62,6 +88,10 @@ class LlmRequestRepo:
         """A turn's calls, in order."""
         query = select(*_requests.c).where(_requests.c.turn_id == turn_id).order_by(_requests.c.attempt)
         return [_attempt(row) for row in tx.execute(query)]
+
+
+def _prompt_count(stored: dict[str, Any]) -> PromptCount:
+    return PromptCount(**{**stored, "by_script": tuple(stored["by_script"])})
 
 
 def _attempt(row: Row[Any]) -> Attempt:
@@ -93,4 +123,5 @@ def _attempt(row: Row[Any]) -> Attempt:
         error_code=row.error_code,
         error_cause=row.error_cause,
         created_at=row.created_at,
+        counted=None if row.counted is None else _prompt_count(row.counted),
     )

@@ -16,9 +16,10 @@ from conversation_engine.domains.llm.circuits import Circuits
 from conversation_engine.domains.llm.errors import ContextTooLongError, ModelError
 from conversation_engine.domains.llm.known_models import ModelFacts
 from conversation_engine.domains.llm.pricing import list_price_of, load_prices, price_of
+from conversation_engine.domains.llm.ratios import RatioBook
 from conversation_engine.domains.llm.repo import LlmRequestRepo
 from conversation_engine.domains.llm.settings import LlmSettings
-from conversation_engine.domains.llm.tokens import ratio_for
+from conversation_engine.domains.llm.tokens import count_prompt, ratio_for
 from conversation_engine.domains.llm.types import (
     Attempt,
     AttemptStatus,
@@ -26,6 +27,7 @@ from conversation_engine.domains.llm.types import (
     ModelCard,
     ModelCheck,
     ModelListing,
+    PromptCount,
     Sampling,
     TokenUsage,
     UsageSource,
@@ -41,6 +43,8 @@ __all__ = ["Answer", "LlmService", "ModelCall"]
 
 ELSEWHERE: Final = "elsewhere"
 """Provider and model of a call that was not ours."""
+REMEMBERED_CALLS: Final = 512
+"""Read at start: a few milliseconds."""
 _log = get_logger(__name__)
 
 
@@ -70,11 +74,14 @@ class LlmService:
         self._circuits = Circuits(
             clock, faults_to_open=settings.circuit_faults, open_seconds=settings.circuit_open_seconds
         )
+        self._ratios = RatioBook()
         self._repo = LlmRequestRepo()
 
     def card(self, name: str | None) -> ModelCard:
-        """The model of this name (`None`: the default). Raises UnknownModelError."""
-        return self._catalog.card(name)
+        """The model of this name (`None`: the default), with what was learned of it. Raises UnknownModelError."""
+        card = self._catalog.card(name)
+        ratios = self._ratios.of(card)
+        return card if ratios is None else replace(card, ratios=ratios)
 
     def reply_limit_tokens(self, card: ModelCard, sampling: Sampling) -> int:
         """How long a reply may get: as asked or by setting, never over half of what the model can hold, nor over its
@@ -135,6 +142,15 @@ class LlmService:
     def record(self, tx: Tx, attempt: Attempt) -> None:
         """Put a call on record, in the caller's transaction."""
         self._repo.insert(tx, attempt)
+
+    def remember(self, tx: Tx) -> None:
+        """Learn again what earlier processes learned of models: their newest calls. One statement."""
+        calls: dict[tuple[str, str], list[tuple[PromptCount, int]]] = {}
+        for provider, model, counted, input_tokens in reversed(self._repo.list_counted(tx, count=REMEMBERED_CALLS)):
+            calls.setdefault((provider, model), []).append((counted, input_tokens))
+        for (provider, model), seen in calls.items():
+            card = ModelCard(name=model, provider=provider, provider_model=model, context_tokens=0)
+            self._ratios.learn_all(card, seen)
 
     def record_elsewhere(
         self,
@@ -229,7 +245,7 @@ class LlmService:
                 outcome = await self._call(replace(call, attempt=call.attempt + len(attempts)), on_text)
             except ModelError as refused:  # no call was made
                 return error or refused
-            attempts.append(outcome.attempt)
+            attempts.append(self._compared(call, outcome.attempt))
             if outcome.attempt.status is AttemptStatus.CANCELLED:
                 raise asyncio.CancelledError
             error = outcome.error
@@ -244,6 +260,17 @@ class LlmService:
             if wait is None:
                 return error
             await asyncio.sleep(wait)
+
+    def _compared(self, call: ModelCall, attempt: Attempt) -> Attempt:
+        """With our own count of the prompt, where the provider's teaches us something."""
+        usage = attempt.usage
+        if usage is None or usage.source is not UsageSource.PROVIDER:
+            return attempt
+        if not self._ratios.wants(call.card, sum(len(message.content) for message in call.messages)):
+            return attempt
+        counted = count_prompt(call.messages)
+        self._ratios.learn(call.card, counted, usage.input_tokens)
+        return replace(attempt, counted=counted)
 
     async def _call(self, call: ModelCall, on_text: Callable[[str], None]) -> Outcome:
         """One call, if one may be made. Raises CircuitOpenError, ModelBusyError, or CancelledError before it began."""

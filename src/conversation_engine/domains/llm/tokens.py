@@ -1,33 +1,153 @@
 """How many tokens a text is, before a provider has said so.
 
-o200k is exact for OpenAI's models. Other vocabularies are smaller and need more tokens for the same text, so for
-them the count is multiplied by a ratio on the safe side; the provider's own usage is the truth afterwards.
+Exact for models whose vocabulary we have. Others cut the same text otherwise: a count of o200k is multiplied by a
+ratio, which is learned from what the provider reports (`ratios.py`) and differs by script: a vocabulary made for
+English takes three times as many tokens for Arabic as o200k does. The provider's own usage is the truth afterwards.
 """
 
 import math
+from collections.abc import Sequence
+from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 import toktok
 
-from conversation_engine.domains.llm.types import ModelCard
+from conversation_engine.domains.llm.types import LLMMessage, ModelCard, PromptCount, ScriptRatio, TokenRatios
 
 MESSAGE_OVERHEAD_TOKENS: Final = 5
 """What a chat template adds around one message: role and separators (ChatML: 4 to 5)."""
 
-_RATIO_BY_PROVIDER: Final = {"openai": 1.0, "anthropic": 1.25, "local": 1.35}
-"""Tokens of the provider's vocabulary per o200k token, rounded up from samples of English prose, code and lists."""
+O200K: Final = "o200k_base"
+CL100K: Final = "cl100k_base"
+_VOCABULARIES: Final = {
+    "openai": (
+        ("gpt-4o", O200K),
+        ("gpt-4.", O200K),
+        ("gpt-5", O200K),
+        ("gpt-oss", O200K),
+        ("chatgpt-4o", O200K),
+        ("o1", O200K),
+        ("o3", O200K),
+        ("o4", O200K),
+        ("gpt-4", CL100K),
+        ("gpt-3.5", CL100K),
+    )
+}
+"""By the beginning of the provider's own name for a model; the first that fits."""
+_RATIOS_BY_VOCABULARY: Final[dict[str | None, tuple[float, ...]]] = {
+    O200K: (1.0,) * 5,
+    CL100K: (1.1, 1.1, 1.25, 2.0, 1.6),
+}
+"""By script, rounded up: o200k is the later vocabulary and has more of every language but English."""
+_RATIO_BY_PROVIDER: Final = {"anthropic": 1.25, "local": 1.35}
+_OTHER_RATIO: Final = 1.25
+"""Tokens of another vocabulary per o200k token, rounded up from samples of English prose, code and lists."""
 
 
-def count_tokens(text: str) -> int:
-    """o200k tokens of `text`: 37 µs per thousand, no I/O, no network."""
-    return int(toktok.batch_count([text], "o200k_base", threads=1)[0])
+class Script(IntEnum):
+    """What a text is written in, as far as its bytes and its tokens tell: each has a ratio of its own."""
+
+    PROSE = 0
+    """ASCII with words of some length: English."""
+    DENSE = 1
+    """ASCII in short pieces: code, JSON, numbers."""
+    LATIN = 2
+    """Letters with accents here and there."""
+    TWO_BYTES = 3
+    """Cyrillic, Greek, Arabic, Hebrew, …"""
+    THREE_BYTES = 4
+    """Chinese, Japanese, Korean, Hindi, …"""
 
 
-def tokens_for(card: ModelCard, o200k_tokens: int) -> int:
-    """What `o200k_tokens` come to in this model's vocabulary, on the safe side."""
-    return math.ceil(o200k_tokens * ratio_for(card))
+_PROSE_CHARACTERS: Final = 3.8
+"""Fewest characters per o200k token: English has 4 to 5, code 3 to 4, JSON 2 to 3."""
+_LATIN_BYTES: Final = 1.25
+_TWO_BYTES: Final = 2.05
+"""Most UTF-8 bytes per character of the script before."""
+
+
+def script_of(text: str, o200k_tokens: int) -> Script:
+    """What `text` is written in for the most part. ASCII is known at once, the rest by its UTF-8 length."""
+    if text.isascii():
+        return Script.PROSE if len(text) >= _PROSE_CHARACTERS * o200k_tokens else Script.DENSE
+    bytes_each = len(text.encode(errors="replace")) / len(text)
+    if bytes_each <= _LATIN_BYTES:
+        return Script.LATIN
+    return Script.TWO_BYTES if bytes_each <= _TWO_BYTES else Script.THREE_BYTES
+
+
+def count_tokens(text: str, vocabulary: str = O200K) -> int:
+    """Tokens of `text`: 37 µs per thousand, no I/O, no network."""
+    return int(toktok.batch_count([text], vocabulary, threads=1)[0])
+
+
+def vocabulary_of(card: ModelCard) -> str | None:
+    """The vocabulary that the model is known to have; `None` if we have not got it."""
+    return _vocabulary(card.provider, card.provider_model)
+
+
+def tokens_for(card: ModelCard, text: str, o200k_tokens: int | None = None) -> int:
+    """How many tokens of this model `text` takes, on the safe side; `o200k_tokens` where they are known already."""
+    counted = count_tokens(text) if o200k_tokens is None else o200k_tokens
+    return math.ceil(counted * ratios_of(card).by_script[script_of(text, counted)].safe)
+
+
+def template_tokens_for(card: ModelCard, *, is_instructed: bool) -> int:
+    """What the model's chat template adds to a whole prompt, as far as is known."""
+    return ratios_of(card).template_tokens[is_instructed]
 
 
 def ratio_for(card: ModelCard) -> float:
-    """This model's tokens per o200k token, on the safe side."""
-    return _RATIO_BY_PROVIDER.get(card.provider, 1.25)
+    """This model's tokens per o200k token at the most, whatever the script: for bounds, and for comparing models."""
+    return max(ratio.safe for ratio in ratios_of(card).by_script)
+
+
+def estimate(card: ModelCard, text: str) -> int:
+    """How many tokens of this model `text` probably is: as often too few as too many."""
+    vocabulary = vocabulary_of(card)
+    if vocabulary is not None:
+        return count_tokens(text, vocabulary)
+    counted = count_tokens(text)
+    return round(counted * ratios_of(card).by_script[script_of(text, counted)].typical)
+
+
+def estimate_prompt(card: ModelCard, messages: Sequence[LLMMessage]) -> int:
+    """The same of a whole prompt, the chat template's share included."""
+    texts = sum(estimate(card, message.content) + MESSAGE_OVERHEAD_TOKENS for message in messages)
+    return texts + template_tokens_for(card, is_instructed=is_instructed(messages))
+
+
+def is_instructed(messages: Sequence[LLMMessage]) -> bool:
+    """Whether a prompt begins with a system message."""
+    return bool(messages) and messages[0].role == "system"
+
+
+def count_prompt(messages: Sequence[LLMMessage]) -> PromptCount:
+    """The o200k tokens of a prompt by script: what a reported usage is compared with."""
+    by_script = [0] * len(Script)
+    counts = toktok.batch_count([message.content for message in messages], O200K, threads=1)
+    for message, tokens in zip(messages, counts, strict=True):
+        by_script[script_of(message.content, int(tokens))] += int(tokens)
+    return PromptCount(messages=len(messages), by_script=tuple(by_script), is_instructed=is_instructed(messages))
+
+
+def ratios_of(card: ModelCard) -> TokenRatios:
+    """What was learned of the model, or else what is assumed of it."""
+    return card.ratios or default_ratios(card.provider, card.provider_model)
+
+
+@lru_cache(maxsize=256)
+def default_ratios(provider: str, model: str) -> TokenRatios:
+    """What is assumed of a model before anything is known of it."""
+    vocabulary = _vocabulary(provider, model)
+    assumed = _RATIOS_BY_VOCABULARY.get(vocabulary) or (_RATIO_BY_PROVIDER.get(provider, _OTHER_RATIO),) * len(Script)
+    return TokenRatios(by_script=tuple(ScriptRatio(typical=ratio, safe=ratio) for ratio in assumed))
+
+
+@lru_cache(maxsize=256)
+def _vocabulary(provider: str, model: str) -> str | None:
+    for beginning, vocabulary in _VOCABULARIES.get(provider, ()):
+        if model.startswith(beginning):
+            return vocabulary
+    return None

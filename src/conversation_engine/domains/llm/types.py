@@ -107,6 +107,35 @@ ModelEvent = TextDelta | ReplyFinished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptCount:
+    """What a prompt comes to in our own count, to be compared with what the provider reports."""
+
+    messages: int
+    by_script: tuple[int, ...]
+    """o200k tokens of the texts alone, by `tokens.Script`."""
+    is_instructed: bool
+    """Whether it has a system message: some templates put one of their own in its place."""
+
+
+class ScriptRatio(NamedTuple):
+    """A model's tokens per o200k token, for texts of one script."""
+
+    typical: float
+    """As many texts take more as take fewer."""
+    safe: float
+    """Nine tenths of the texts take fewer."""
+
+
+class TokenRatios(NamedTuple):
+    """How a model's vocabulary and chat template compare with our count."""
+
+    by_script: tuple[ScriptRatio, ...]
+    """By `tokens.Script`."""
+    template_tokens: tuple[int, int] = (0, 0)
+    """What the template adds to a whole prompt: without instructions (a system message), and with them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPrice:
     """What a model costs: US dollars per million tokens, none negative."""
 
@@ -137,6 +166,8 @@ class ModelCard:
     """Whether a call costs nothing by definition (a model on our own machine)."""
     own_price: ModelPrice | None = None
     """Set where the operator names a price; it goes before every table."""
+    ratios: TokenRatios | None = None
+    """What was learned of its vocabulary; `None`: what is assumed of its provider."""
     priced_as: str | None = None
     """The price table's name of the provider, where that is not `provider`."""
     output_limit_tokens: int | None = None
@@ -226,3 +257,5 @@ class Attempt:
     error_cause: str | None
     """For operators: never shown to users, never holds a key."""
     created_at: datetime
+    counted: PromptCount | None = None
+    """Our own count of the prompt, for some of the calls of which the provider reports the usage."""

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from math import ceil
 from typing import Final
 
 from conversation_engine.domains.context.types import Candidate, Window
@@ -11,7 +10,7 @@ from conversation_engine.domains.context.window import plan_window
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import Conversation, Utterance
 from conversation_engine.domains.llm.service import LlmService
-from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, count_tokens, ratio_for, tokens_for
+from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, template_tokens_for, tokens_for
 from conversation_engine.domains.llm.types import ModelCard, Sampling
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.turns.run import FIRST_PAGE_MESSAGES, TurnRun
@@ -52,12 +51,13 @@ class AssembleStep:
         self, newest_first: Iterator[Candidate], conversation: Conversation, card: ModelCard, sampling: Sampling
     ) -> Window:
         prompt = conversation.system_prompt
+        reserved = self._llm.reply_limit_tokens(card, sampling) + template_tokens_for(card, is_instructed=bool(prompt))
         return plan_window(
             newest_first,
             system_prompt=prompt,
-            system_tokens=tokens_for(card, count_tokens(prompt)) if prompt else 0,
+            system_tokens=tokens_for(card, prompt) if prompt else 0,
             overhead_tokens=MESSAGE_OVERHEAD_TOKENS,
-            budget_tokens=card.context_tokens - self._llm.reply_limit_tokens(card, sampling),
+            budget_tokens=card.context_tokens - reserved,
         )
 
     def _stored(
@@ -83,8 +83,7 @@ def _candidates(page: Sequence[Utterance], card: ModelCard) -> Iterator[Candidat
 
 
 def _as_candidates(page: Sequence[Utterance], card: ModelCard) -> Iterator[Candidate]:
-    ratio = ratio_for(card)
     for number, role, content, tokens in page:
         text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-        own_tokens = ceil(ratio * (count_tokens(text) if tokens is None else tokens))
+        own_tokens = tokens_for(card, text, tokens)
         yield Candidate(number, role.value, text, own_tokens)
