@@ -30,6 +30,7 @@ from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.outbox.types import EventListener
 from conversation_engine.insights.cost.service import CostService
 from conversation_engine.kernel.clock import Clock, SystemClock
+from conversation_engine.turns.rag.service import RagService
 from conversation_engine.turns.service import TurnService
 
 _log = get_logger(__name__)
@@ -89,7 +90,9 @@ class ConversationEngine:
             signals=self._signals,
             rates=self.rates,
             budgets=self.budgets,
+            retrieval=self.retrieval,
         )
+        self.rag = RagService(self.conversations, self.turns, self.retrieval)
 
         self.audit = AuditLog(self.database, clock=self.clock)
         self.accounts = make_accounts(self.database, self.audit, settings=self.settings, clock=self.clock)

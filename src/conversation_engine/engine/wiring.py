@@ -46,6 +46,7 @@ from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.people import Role
 from conversation_engine.turns.runner import OnUsed
 from conversation_engine.turns.service import TurnService
+from conversation_engine.turns.steps.retrieve import AsAsked, RetrieveStep
 from conversation_engine.turns.types import Turn
 
 
@@ -176,6 +177,7 @@ def make_turns(
     signals: Signals,
     rates: RateLimiter,
     budgets: BudgetService,
+    retrieval: RetrievalService,
 ) -> tuple[ConversationService, TurnService]:
     """The write path over one database."""
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
@@ -189,6 +191,7 @@ def make_turns(
         ledger=ledger,
         signals=signals,
         budgets=budgets,
+        retrieve=RetrieveStep(retrieval, resolver=AsAsked(), clock=clock),
         on_used=_token_counter(rates) if rates.counts_tokens else None,
     )
     return conversations, turns

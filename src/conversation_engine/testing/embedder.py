@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 import struct
 from collections.abc import Sequence
 
@@ -41,8 +42,8 @@ class WordEmbedder:
 
     def _vector(self, text: str) -> Vector:
         numbers = [1e-6] * self._dimensions
-        for word in text.lower().split():
-            digest = hashlib.sha256(word.strip(".,;:!?#*()\"'").encode()).digest()
+        for word in re.findall(r"\w+", text.lower()):
+            digest = hashlib.sha256(word.encode()).digest()
             numbers[digest[0] % self._dimensions] += 1.0 if digest[1] % 2 else -1.0
         length = math.sqrt(math.fsum(number * number for number in numbers))
         return Vector(struct.pack(f"<{self._dimensions}f", *(number / length for number in numbers)))

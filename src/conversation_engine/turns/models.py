@@ -24,6 +24,8 @@ class TurnModel(Base):
     system_prompt: Mapped[str | None] = mapped_column(Text)
     parameters: Mapped[dict[str, Any]] = mapped_column(JsonType)
     reply_metadata: Mapped[dict[str, Any]] = mapped_column(JsonType)
+    retrieval: Mapped[dict[str, Any] | None] = mapped_column(JsonType)
+    """How the answer is looked up; NULL: as the conversation says."""
     user_message_id: Mapped[str | None] = mapped_column(IdType)
     reply_message_id: Mapped[str] = mapped_column(IdType)
     queued_message: Mapped[dict[str, Any] | None] = mapped_column(JsonType)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.llm.errors import ContextTooLongError, ModelError
@@ -9,12 +10,14 @@ from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.errors import EngineError, InternalError
+from conversation_engine.turns.evidence import NOT_IN_THE_DOCUMENTS, findings, with_evidence
 from conversation_engine.turns.reply_log import ReplyLog
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.spending import TurnSpending
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.generate import GenerateStep
 from conversation_engine.turns.steps.record import Ending, Recorded, RecordStep
+from conversation_engine.turns.steps.retrieve import RetrieveStep
 from conversation_engine.turns.types import Lease, TurnDetail, TurnEnded, TurnError
 
 RECORD_RETRY_SECONDS = (0.1, 0.5, 2.0, 5.0)
@@ -30,6 +33,7 @@ class TurnPipeline:
         self,
         database: Database,
         *,
+        retrieve: RetrieveStep,
         assemble: AssembleStep,
         generate: GenerateStep,
         record: RecordStep,
@@ -40,20 +44,25 @@ class TurnPipeline:
         self._database = database
         self._spending = spending
         self._fallback_reply_for = fallback_reply_for
+        self._retrieve = retrieve
         self._assemble = assemble
         self._generate = generate
         self._record = record
         self._reply_log = reply_log
 
     async def __call__(self, run: TurnRun, *, holder: str, lease: Callable[[], Lease | None]) -> TurnRun | None:
-        """assemble → generate → record, then tell the watchers.
+        """retrieve → assemble → generate → record, then tell the watchers.
 
         Returns the turn that was next in line: it started in the same transaction, under `lease()`.
         """
         try:
-            run.window = await self._assemble(run)
-            await self._cover(run, run.window)
-            await self._generate(run)
+            run.evidence = await self._retrieve(run)
+            if run.evidence is not None and run.evidence.is_absent:
+                self._say_so(run)
+            else:
+                run.window = await self._assembled(run)
+                await self._cover(run, run.window)
+                await self._generate(run)
         except EngineError as error:
             run.error = error
         except Exception:  # noqa: BLE001 - a defect of ours must end the turn, not leave it running
@@ -71,6 +80,22 @@ class TurnPipeline:
         run.live.end(TurnEnded(detail=recorded.detail, offset=run.live.length))
         _log_end(run, recorded.detail)
         return recorded.successor
+
+    def _say_so(self, run: TurnRun) -> None:
+        """The documents do not hold the answer; a model that is asked all the same makes one up."""
+        run.live.append(NOT_IN_THE_DOCUMENTS)
+        self._reply_log.note(run.live)
+
+    async def _assembled(self, run: TurnRun) -> Window:
+        """What was looked up has a room of its own, which the history does not get."""
+        evidence, card = run.evidence, run.card
+        if evidence is None:
+            return await self._assemble(run)
+        run.card = replace(card, context_tokens=card.context_tokens - evidence.tokens)
+        try:
+            return with_evidence(await self._assemble(run), evidence)
+        finally:
+            run.card = card
 
     async def _cover(self, run: TurnRun, window: Window) -> None:
         """A window may hold more than was said before; budgets have to cover that too. No statement if it does not."""
@@ -111,6 +136,7 @@ def _ending(run: TurnRun, *, holder: str) -> Ending:
         is_fallback=run.is_fallback,
         holder=holder,
         is_promised=run.is_promised,
+        findings={} if run.evidence is None else findings(run.evidence, run.live.text()),
     )
 
 

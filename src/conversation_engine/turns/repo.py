@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
 
 from conversation_engine.domains.llm.types import Sampling
+from conversation_engine.domains.retrieval.types import RetrievalOptions
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.db.prepared import Prepared
 from conversation_engine.kernel.ids import ConversationId, TurnId
@@ -338,6 +339,7 @@ def _row(turn: Turn) -> dict[str, Any]:
         "system_prompt": turn.system_prompt,
         "parameters": turn.sampling.as_json(),
         "reply_metadata": turn.reply_metadata,
+        "retrieval": turn.retrieval and turn.retrieval.as_json(),
         "user_message_id": turn.user_message_id,
         "reply_message_id": turn.reply_message_id,
         "created_at": turn.created_at,
@@ -356,6 +358,7 @@ def _turn(row: Row[Any]) -> Turn:
         system_prompt=row.system_prompt,
         sampling=Sampling.from_json(row.parameters),
         reply_metadata=row.reply_metadata,
+        retrieval=RetrievalOptions.from_json(row.retrieval) if row.retrieval else None,
         user_message_id=row.user_message_id,
         reply_message_id=row.reply_message_id,
         error=None if row.error_code is None else TurnError(code=row.error_code, detail=row.error_detail),

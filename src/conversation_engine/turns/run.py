@@ -10,6 +10,7 @@ from conversation_engine.domains.conversations.types import Conversation, Uttera
 from conversation_engine.domains.llm.service import Answer
 from conversation_engine.domains.llm.types import Attempt, ModelCard
 from conversation_engine.kernel.errors import EngineError
+from conversation_engine.turns.evidence import Evidence
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.types import Turn, TurnState
 
@@ -26,6 +27,8 @@ class TurnRun:
     live: LiveReply
     newest: Sequence[Utterance]
     """The newest messages, at most `FIRST_PAGE_MESSAGES`, newest first: read with the admission."""
+    evidence: Evidence | None = None
+    """What was looked up in documents; `None` where nothing was to be."""
     window: Window | None = None
     attempts: list[Attempt] = field(default_factory=list)
     """The model calls so far, in order."""
@@ -51,6 +54,8 @@ class TurnRun:
         """The state it ends in."""
         if self.error is not None:
             return TurnState.FAILED
+        if self.evidence is not None and self.evidence.is_absent:
+            return TurnState.COMPLETED
         if self.attempts and self.attempts[-1].finish_reason is not None:
             return TurnState.COMPLETED
         return self.stop_as or TurnState.FAILED

@@ -26,6 +26,7 @@ from conversation_engine.turns.spending import TurnSpending
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.generate import GenerateStep
 from conversation_engine.turns.steps.record import RecordStep, total_usage
+from conversation_engine.turns.steps.retrieve import RetrieveStep
 from conversation_engine.turns.topics import process_topic, turn_topic
 from conversation_engine.turns.types import Lease, Turn, TurnState
 
@@ -55,6 +56,7 @@ class TurnRunner:
         ledger: IdempotencyLedger,
         signals: Signals,
         spending: TurnSpending,
+        retrieve: RetrieveStep,
         on_used: OnUsed | None = None,
     ) -> None:
         self._database = database
@@ -81,6 +83,7 @@ class TurnRunner:
         )
         self._pipeline = TurnPipeline(
             database,
+            retrieve=retrieve,
             assemble=self.assemble,
             generate=GenerateStep(
                 database,

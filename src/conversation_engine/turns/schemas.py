@@ -129,7 +129,7 @@ class TurnOut(BaseModel):
             user_message_id=turn.user_message_id,
             reply_message_id=turn.reply_message_id,
             message=None if detail.reply is None else MessageOut.of(detail.reply),
-            usage=_usage(detail.attempts),
+            usage=usage_of(detail.attempts),
             cost=_cost(detail.attempts),
             attempts=[_attempt(attempt) for attempt in detail.attempts],
             error=_error(turn),
@@ -208,7 +208,7 @@ def _started(turn: Turn) -> bytes:
     return TurnOut.of(started).model_dump_json().encode()
 
 
-def _usage(attempts: Sequence[Attempt]) -> UsageOut | None:
+def usage_of(attempts: Sequence[Attempt]) -> UsageOut | None:
     used = [attempt.usage for attempt in attempts if attempt.usage is not None]
     if not used:
         return None
@@ -238,7 +238,7 @@ def _attempt(attempt: Attempt) -> AttemptOut:
         status=attempt.status.value,
         latency_ms=attempt.latency_ms,
         first_token_ms=attempt.first_token_ms,
-        usage=_usage([attempt]),
+        usage=usage_of([attempt]),
         cost=attempt.cost,
         finish_reason=attempt.finish_reason,
         error_code=attempt.error_code,

@@ -30,6 +30,7 @@ from conversation_engine.turns.settings import TurnSettings
 from conversation_engine.turns.spending import TurnSpending
 from conversation_engine.turns.state import is_final
 from conversation_engine.turns.steps.admit import AdmitStep
+from conversation_engine.turns.steps.retrieve import RetrieveStep
 from conversation_engine.turns.topics import process_topic, turn_topic
 from conversation_engine.turns.types import NewTurn, Turn, TurnDetail, TurnEnded, TurnEvent, TurnState
 from conversation_engine.turns.watching import TurnWatch
@@ -55,6 +56,7 @@ class TurnService:
         ledger: IdempotencyLedger,
         signals: Signals,
         budgets: BudgetService,
+        retrieve: RetrieveStep,
         on_used: OnUsed | None = None,
     ) -> None:
         """`on_used` hears of every turn that has ended here, and how many tokens it took."""
@@ -64,13 +66,9 @@ class TurnService:
         self._llm = llm
         self._settings = settings
         self._repo = TurnRepo()
-        spending = TurnSpending(
-            budgets=budgets,
-            conversations=conversations,
-            llm=llm,
-            # A reply that breaks in the middle is paid, and so is the one that is begun in its place.
-            calls_per_turn=2 if settings.on_broken_reply == "retry" else 1,
-        )
+        # A reply that breaks in the middle is paid, and so is the one that is begun in its place.
+        calls = 2 if settings.on_broken_reply == "retry" else 1
+        spending = TurnSpending(budgets=budgets, conversations=conversations, llm=llm, calls_per_turn=calls)
         self._line = TurnLine(
             conversations=conversations, llm=llm, clock=clock, limit=settings.queue_limit, spending=spending
         )
@@ -93,6 +91,7 @@ class TurnService:
             ledger=ledger,
             signals=signals,
             spending=spending,
+            retrieve=retrieve,
             on_used=on_used,
         )
         self._watch = TurnWatch(

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from conversation_engine.domains.conversations.types import BusyPolicy, Content, Message
 from conversation_engine.domains.llm.types import Attempt, Sampling
+from conversation_engine.domains.retrieval.types import RetrievalOptions
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId
 from conversation_engine.kernel.once import Once
 from conversation_engine.kernel.people import Role
@@ -47,6 +48,8 @@ class NewTurn:
     message_metadata: Mapping[str, Any] = field(default_factory=dict)
     reply_metadata: Mapping[str, Any] = field(default_factory=dict)
     """Merged into the reply's metadata, beside provider and model."""
+    retrieval: RetrievalOptions | None = None
+    """How the answer is looked up in documents; `None`: as the conversation says."""
     on_busy: BusyPolicy | None = None
     """`None`: as the conversation says, or the settings."""
     once: Once | None = None
@@ -95,6 +98,8 @@ class Turn:
     """As in `NewTurn`."""
     sampling: Sampling
     reply_metadata: Mapping[str, Any]
+    retrieval: RetrievalOptions | None
+    """As in `NewTurn`."""
     user_message_id: MessageId | None
     """The message that is answered: what was said with the turn, or else what it found."""
     reply_message_id: MessageId

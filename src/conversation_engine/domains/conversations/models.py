@@ -34,6 +34,8 @@ class ConversationModel(Base):
     system_prompt: Mapped[str | None] = mapped_column(Text)
     model: Mapped[str | None] = mapped_column(String(255))
     on_busy: Mapped[str | None] = mapped_column(String(10))
+    collection_ids: Mapped[list[str] | None] = mapped_column(JsonType)
+    """Where answers are looked up; NULL: nowhere."""
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JsonType)
     message_count: Mapped[int] = mapped_column(Integer, default=0)
     last_sequence: Mapped[int] = mapped_column(Integer, default=0)

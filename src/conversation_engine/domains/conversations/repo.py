@@ -388,6 +388,7 @@ def _conversation(row: Row[Any]) -> Conversation:
         system_prompt=row.system_prompt,
         model=row.model,
         on_busy=BusyPolicy(row.on_busy) if row.on_busy else None,
+        collection_ids=tuple(row.collection_ids or ()),
         metadata=row.metadata,
         message_count=row.message_count,
         last_sequence=row.last_sequence,

@@ -76,6 +76,7 @@ class ConversationOut(BaseModel):
     system_prompt: str | None
     model: str | None
     on_busy: BusyPolicy | None
+    collection_ids: list[str] = Field(description="Collections of documents in which answers are looked up.")
     metadata: JsonObject
     message_count: int
     active_leaf_id: str | None = Field(description="The message that the active path ends with.")
@@ -174,6 +175,7 @@ def _conversation_fields(conversation: Conversation) -> JsonObject:
         "system_prompt": conversation.system_prompt,
         "model": conversation.model,
         "on_busy": conversation.on_busy,
+        "collection_ids": list(conversation.collection_ids),
         "metadata": conversation.metadata,
         "message_count": conversation.message_count,
         "active_leaf_id": conversation.active_leaf_id,

@@ -107,6 +107,7 @@ class ConversationService:
         status: ConversationStatus | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_busy: BusyPolicy | None = None,
+        collection_ids: Sequence[str] | None = None,
         once: Once | None = None,
     ) -> Conversation:
         """Change what is not `None`, all of it or nothing: one short transaction."""
@@ -117,6 +118,8 @@ class ConversationService:
             values["metadata"] = self.checked_metadata(metadata)
         if on_busy is not None:
             values["on_busy"] = on_busy.value
+        if collection_ids is not None:
+            values["collection_ids"] = list(collection_ids) or None
 
         def work(tx: Tx) -> Conversation:
             conversation = self._owned(tx, conversation_id, owner_id)

@@ -72,6 +72,8 @@ class Conversation:
     """The model that answers here unless a turn names another; `None` means the engine's default."""
     on_busy: BusyPolicy | None
     """What becomes of a turn that comes while another runs, unless it says so itself; `None` as the engine is set."""
+    collection_ids: tuple[str, ...]
+    """Collections of documents in which answers are looked up; empty: none are."""
     metadata: JsonObject
     message_count: int
     last_sequence: int

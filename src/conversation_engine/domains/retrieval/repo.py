@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from conversation_engine.domains.llm.embeddings.types import Vector
@@ -331,6 +331,16 @@ class ChunkRepo:
         """Passages of a document by their places in it, in order."""
         query = _CHUNK.where(_chunks.c.document_id == document_id, _chunks.c.ordinal.in_(ordinals))
         return [_chunk(row) for row in tx.execute(query.order_by(_chunks.c.ordinal))]
+
+    def find_readable(self, tx: Tx, reader_id: UserId, places: Sequence[tuple[str, int]]) -> Sequence[Chunk]:
+        """Passages by document and place, of the reader's own and of shared collections."""
+        if not places:
+            return []
+        wanted = [
+            (_chunks.c.document_id == document_id) & (_chunks.c.ordinal == place) for document_id, place in places
+        ]
+        may_read = (_collections.c.owner_id == reader_id) | _collections.c.is_shared
+        return [_chunk(row) for row in tx.execute(_CHUNK.where(or_(*wanted), may_read))]
 
 
 def with_heading(heading: str, text: str) -> str:

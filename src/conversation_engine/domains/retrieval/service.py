@@ -37,6 +37,7 @@ from conversation_engine.domains.retrieval.search import Searcher
 from conversation_engine.domains.retrieval.settings import RetrievalSettings
 from conversation_engine.domains.retrieval.types import (
     DEFAULT_COLLECTION,
+    Chunk,
     Collection,
     CollectionId,
     Document,
@@ -298,6 +299,17 @@ class RetrievalService:
                 lambda tx: [self.readable(tx, collection_id, request.caller.user_id) for collection_id in wanted]
             )
         return await self._searcher.search(request)
+
+    async def find(self, request: SearchRequest) -> SearchOutcome:
+        """The same for a conversation: named collections that are gone, or not to be read any more, are left out."""
+        return await self._searcher.search(request)
+
+    async def passages(self, chunk_ids: Sequence[str], *, reader_id: UserId) -> Sequence[Chunk]:
+        """Passages by the ids that hits have, in that order, of those still there and to be read. One statement."""
+        places = [(document_id, int(ordinal)) for document_id, _, ordinal in (one.partition(":") for one in chunk_ids)]
+        found = await self._database.read(lambda tx: self._chunks.find_readable(tx, reader_id, places))
+        by_id = {chunk.id: chunk for chunk in found}
+        return [by_id[one] for one in chunk_ids if one in by_id]
 
     # ── for other rooms: these join the caller's transaction ──
 

@@ -215,6 +215,42 @@ class SearchRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetrievalOptions:
+    """How the answer to one question is looked up."""
+
+    strategy: Strategy = Strategy.RRF_FUSION
+    top_k: int = 10
+    collection_ids: tuple[str, ...] | None = None
+    """`None`: those of the conversation, or else everything that its owner may read."""
+    metadata: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    is_strict: bool = False
+    """Whether nothing is answered that the documents do not say."""
+
+    def as_json(self) -> JsonObject:
+        """What is stored with a turn."""
+        ids = None if self.collection_ids is None else list(self.collection_ids)
+        return {
+            "strategy": self.strategy.value,
+            "top_k": self.top_k,
+            "collection_ids": ids,
+            "metadata": dict(self.metadata),
+            "is_strict": self.is_strict,
+        }
+
+    @staticmethod
+    def from_json(stored: Mapping[str, Any]) -> "RetrievalOptions":
+        """What `as_json` made."""
+        ids = stored["collection_ids"]
+        return RetrievalOptions(
+            strategy=Strategy(stored["strategy"]),
+            top_k=stored["top_k"],
+            collection_ids=None if ids is None else tuple(ids),
+            metadata=stored["metadata"],
+            is_strict=stored["is_strict"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOutcome:
     """What was found."""
 

@@ -41,6 +41,7 @@ from conversation_engine.infra.web.access import AUTHENTICATED
 from conversation_engine.infra.web.problems import RESPONSE
 from conversation_engine.insights.cost.service import CostService
 from conversation_engine.kernel.clock import SystemClock
+from conversation_engine.turns.rag.service import RagService
 from conversation_engine.turns.service import TurnService
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -69,19 +70,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
             sign_ins = make_sign_ins(engine.accounts, tokens, engine.audit, database=engine.database, settings=settings)
             other = make_external_identity(engine.database, engine.audit, settings=settings, clock=engine.clock)
             app.state.authenticate = Authenticator(tokens, engine.accounts.revocations, other)
-            app.state.services = {
-                AccountService: engine.accounts,
-                AuditLog: engine.audit,
-                SignInService: sign_ins,
-                ConversationService: engine.conversations,
-                LlmService: engine.llm,
-                PersonaService: engine.personas,
-                BudgetService: engine.budgets,
-                RateLimiter: engine.rates,
-                TurnService: engine.turns,
-                CostService: engine.costs,
-                RetrievalService: engine.retrieval,
-            }
+            app.state.services = {**_services(engine), SignInService: sign_ins}
             app.state.is_database_ready = engine.is_database_ready
             tune()
             warming = asyncio.create_task(engine.warm_up())
@@ -112,6 +101,23 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
     for router in ROUTERS:
         app.include_router(router, dependencies=before, responses={"default": {**RESPONSE}})
     return app
+
+
+def _services(engine: ConversationEngine) -> dict[type, object]:
+    """What routes are served by: see `service_of`."""
+    return {
+        AccountService: engine.accounts,
+        AuditLog: engine.audit,
+        ConversationService: engine.conversations,
+        LlmService: engine.llm,
+        PersonaService: engine.personas,
+        BudgetService: engine.budgets,
+        RateLimiter: engine.rates,
+        TurnService: engine.turns,
+        CostService: engine.costs,
+        RetrievalService: engine.retrieval,
+        RagService: engine.rag,
+    }
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:

@@ -8,6 +8,7 @@ from conversation_engine.domains.retrieval.routes import router as retrieval
 from conversation_engine.domains.users.routes import open_router as sign_in
 from conversation_engine.domains.users.routes import router as users
 from conversation_engine.insights.cost.routes import router as cost
+from conversation_engine.turns.rag.routes import router as rag
 from conversation_engine.turns.routes import router as turns
 
 OPEN_ROUTERS = (sign_in,)
@@ -17,6 +18,7 @@ ROUTERS = (
     turns,
     personas,
     retrieval,
+    rag,
     limits,
     cost,
     models,

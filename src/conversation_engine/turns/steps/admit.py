@@ -162,6 +162,7 @@ class AdmitStep:
             system_prompt=new.system_prompt,
             sampling=new.sampling,
             reply_metadata=new.reply_metadata,
+            retrieval=new.retrieval,
             user_message_id=answers,
             reply_message_id=MessageId(new_id()),
             error=None,

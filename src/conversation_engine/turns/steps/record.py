@@ -1,8 +1,8 @@
 """txₙ: the reply, what it cost and how the turn ended, committed before anybody is told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -46,6 +46,8 @@ class Ending:
     """Whether `text` stands in for a reply that no model could give."""
     holder: str
     """Who holds the lease: nobody else may end the turn."""
+    findings: Mapping[str, Any] = field(default_factory=dict)
+    """What the reply's metadata says of what was looked up."""
     is_promised: bool
     """Whether the turn may have promised something to a budget."""
 
@@ -177,5 +179,5 @@ def _message(ending: Ending) -> NewMessage:
         turn_id=ending.turn.id,
         parent_id=ending.turn.user_message_id,
         llm_request_id=last.id if last else None,
-        metadata={**ending.turn.reply_metadata, **origin},
+        metadata={**ending.turn.reply_metadata, **origin, **ending.findings},
     )

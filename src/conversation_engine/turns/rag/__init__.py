@@ -1,0 +1,1 @@
+"""Questions to documents: a turn whose answer is looked up first."""

@@ -1,0 +1,84 @@
+"""What documents say about the question."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from conversation_engine.domains.conversations.types import Utterance
+from conversation_engine.domains.retrieval.service import RetrievalService
+from conversation_engine.domains.retrieval.types import (
+    CollectionId,
+    RetrievalOptions,
+    SearchRequest,
+    Strategy,
+)
+from conversation_engine.kernel.clock import Clock
+from conversation_engine.kernel.people import Principal, Role
+from conversation_engine.turns.evidence import Evidence, fence
+from conversation_engine.turns.ports import QuestionResolver
+from conversation_engine.turns.run import TurnRun
+
+QUESTION_LIMIT_CHARACTERS: Final = 2000
+"""Of a long message its beginning is searched for."""
+
+
+class RetrieveStep:
+    """Looks the answer up, where the turn or its conversation wants that; else it does nothing at all."""
+
+    def __init__(self, retrieval: RetrievalService, *, resolver: QuestionResolver, clock: Clock) -> None:
+        self._retrieval = retrieval
+        self._resolver = resolver
+        self._clock = clock
+
+    async def __call__(self, run: TurnRun) -> Evidence | None:
+        """One statement on PostgreSQL; none where there is nothing to look up."""
+        options = _options(run)
+        if options is None or not run.newest or not isinstance(run.newest[0].content, str):
+            return None
+        since = self._clock.monotonic()
+        question = self._resolver.resolve(run.newest[0].content, history=run.newest[1:])[:QUESTION_LIMIT_CHARACTERS]
+        resolving = round((self._clock.monotonic() - since) * 1000, 3)
+        outcome = await self._retrieval.find(
+            SearchRequest(
+                caller=Principal(user_id=run.turn.owner_id, role=run.turn.role or Role.STUDENT),
+                query=question,
+                strategy=options.strategy,
+                top_k=options.top_k,
+                collection_ids=_collections(options, run.conversation.collection_ids),
+                metadata=options.metadata,
+            )
+        )
+        shown, text, tokens = fence(
+            outcome.hits if outcome.is_relevant else [],
+            card=run.card,
+            limit_tokens=self._retrieval.settings.evidence_limit_tokens,
+            secret=run.turn.id[-8:],
+        )
+        return Evidence(
+            question=question,
+            outcome=outcome,
+            shown=shown,
+            text=text,
+            tokens=tokens,
+            milliseconds={"resolve": resolving, **outcome.milliseconds},
+            is_absent=options.is_strict and not shown,
+        )
+
+
+class AsAsked:
+    """A `QuestionResolver` that takes questions as they are."""
+
+    def resolve(self, question: str, *, history: Sequence[Utterance]) -> str:
+        return question
+
+
+def _options(run: TurnRun) -> RetrievalOptions | None:
+    if run.turn.retrieval is not None:
+        return run.turn.retrieval
+    if not run.conversation.collection_ids:
+        return None
+    return RetrievalOptions(strategy=Strategy.RRF_FUSION)
+
+
+def _collections(options: RetrievalOptions, own: Sequence[str]) -> list[CollectionId] | None:
+    ids = options.collection_ids if options.collection_ids is not None else own or None
+    return None if ids is None else [CollectionId(one) for one in ids]
