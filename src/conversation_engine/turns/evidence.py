@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from conversation_engine.domains.context.types import Window, WindowMessage
-from conversation_engine.domains.llm.tokens import count_tokens, tokens_for
+from conversation_engine.domains.llm.tokens import tokens_for
 from conversation_engine.domains.llm.types import ModelCard
 from conversation_engine.domains.retrieval.types import Hit, SearchOutcome
 
@@ -49,12 +49,12 @@ def fence(hits: Sequence[Hit], *, card: ModelCard, limit_tokens: int, secret: st
     """
     mark = f"quotation-{secret}"
     head = _RULES.format(mark=mark, absent=NOT_IN_THE_DOCUMENTS)
-    room = min(limit_tokens, int(card.context_tokens * _MOST_CONTEXT_SHARE)) - tokens_for(card, count_tokens(head)) - 8
+    room = min(limit_tokens, int(card.context_tokens * _MOST_CONTEXT_SHARE)) - tokens_for(card, head) - 8
     shown: list[Hit] = []
     parts: list[str] = []
     for hit in hits:
         part = _quotation(hit, len(shown) + 1, mark)
-        needed = tokens_for(card, count_tokens(part)) + 1
+        needed = tokens_for(card, part) + 1
         if needed <= room:
             shown.append(hit)
             parts.append(part)
@@ -62,7 +62,7 @@ def fence(hits: Sequence[Hit], *, card: ModelCard, limit_tokens: int, secret: st
     if not shown:
         return [], "", 0
     text = "\n\n".join([head, *parts, "Question: "])
-    return shown, text, tokens_for(card, count_tokens(text)) + 2
+    return shown, text, tokens_for(card, text) + 2
 
 
 def with_evidence(window: Window, evidence: Evidence) -> Window:
