@@ -20,6 +20,8 @@ from tests.conftest import ValkeyHandle
 
 LONG_AGO_SECONDS = 1_600_000_000.0
 RACERS = 400
+PATIENCE_SECONDS = 30.0
+"""However busy the machine: these tests are about counts."""
 
 
 def quota(limit: int, seconds: float = 60, *, key: str | None = None) -> Quota:
@@ -51,7 +53,7 @@ async def counter(request: pytest.FixtureRequest) -> AsyncIterator[Counter]:
         yield Counter(windows=MemoryWindows(clock), move=lambda seconds: clock.advance(seconds=seconds))
         return
     valkey: ValkeyHandle = request.getfixturevalue("valkey")
-    windows = ValkeyWindows(SecretStr(valkey.url), server_time=LONG_AGO_SECONDS)
+    windows = ValkeyWindows(SecretStr(valkey.url), server_time=LONG_AGO_SECONDS, timeout_seconds=PATIENCE_SECONDS)
 
     def move(seconds: float) -> None:
         windows.server_time = (windows.server_time or 0) + seconds
@@ -192,7 +194,7 @@ class TestMemoryWindows:
 class TestValkeyWindows:
     async def test_replicas_count_together(self, valkey: ValkeyHandle) -> None:
         """Many processes would do the same: each has its own connections, and none its own clock."""
-        replicas = [ValkeyWindows(SecretStr(valkey.url)) for _ in range(4)]
+        replicas = [ValkeyWindows(SecretStr(valkey.url), timeout_seconds=PATIENCE_SECONDS) for _ in range(4)]
         fifty = quota(50)
         takes = [replicas[n % 4].take([Charge(quota=fifty)]) for n in range(RACERS)]
         let_in = [standing.wait_seconds == 0 for [standing] in await asyncio.gather(*takes)]

@@ -112,16 +112,18 @@ return answer
 class ValkeyWindows:
     """Windows that all processes with the same URL share. Raises the client's errors and TimeoutError."""
 
-    def __init__(self, url: SecretStr, *, server_time: float | None = None) -> None:
+    def __init__(
+        self, url: SecretStr, *, server_time: float | None = None, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
         """`server_time` stands in for the server's clock, in seconds: for tests of what it may do."""
         from valkey.asyncio import BlockingConnectionPool, Valkey
 
         pool: Any = BlockingConnectionPool.from_url(
             url.get_secret_value(),
             max_connections=CONNECTIONS,
-            timeout=QUEUE_SECONDS,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
+            timeout=max(QUEUE_SECONDS, timeout_seconds),
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
         )
         self._client: Any = Valkey(connection_pool=pool)
         self._pool = pool
