@@ -1,7 +1,7 @@
 """Who may do what, route by route: the table that `test_walk.py` walks. A route that is not here fails the walk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.http.world import EVERYBODY, PROFILE
@@ -21,6 +21,10 @@ class Rule:
     entitled: frozenset[str] = frozenset()
     """Whose answers may hold what Ada and Tess wrote; for routes that everybody may call."""
     body: Any = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    """Both may name ids of the world: `{persona_id}`."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Which of the world's ids a name in the path stands for, where it is not the one of that name."""
     answer: int | None = None
     """What those who are let in hear, where it is not a success."""
 
@@ -29,6 +33,7 @@ OWNER = frozenset({"ada"})
 TEACHERS = frozenset({"tess", "theo", "root"})
 CLIENT_OWNERS = frozenset({"tess", "root"})
 ROLE = frozenset({"role_forbidden"})
+OF_SESSION = {"conversation_id": "session_id", "message_id": "greeting_id"}
 
 
 def conversation(body: Any = None) -> Rule:
@@ -78,6 +83,30 @@ def own(kind: str, body: Any = None, *, answer: int | None = None) -> Rule:
         entitled=OWNER,
         body=body,
         answer=answer,
+    )
+
+
+def read_along() -> Rule:
+    """A session for those who look after it: the client's teacher and admins."""
+    return Rule(
+        allowed=CLIENT_OWNERS,
+        refused_as=ROLE | {"conversation_forbidden"},
+        missing_as="conversation_not_found",
+        entitled=CLIENT_OWNERS,
+        aliases=OF_SESSION,
+    )
+
+
+def judged(body: Any = None) -> Rule:
+    """Feedback on a session: for its student, the client's teacher and admins."""
+    who = OWNER | CLIENT_OWNERS
+    return Rule(
+        allowed=who,
+        refused_as=frozenset({"conversation_forbidden"}),
+        missing_as="conversation_not_found",
+        entitled=who,
+        body=body,
+        aliases=OF_SESSION,
     )
 
 
@@ -175,4 +204,23 @@ RULES: Mapping[Route, Rule] = {
     ("POST", "/users/{user_id}/logout"): account(),
     ("GET", "/audit"): Rule(allowed=frozenset({"root"}), refused_as=ROLE),
     ("GET", "/stats/cost"): Rule(allowed=EVERYBODY),
+    ("POST", "/sessions"): Rule(allowed=EVERYBODY, body={"client_id": "{open_client_id}"}, entitled=EVERYBODY),
+    ("GET", "/sessions"): Rule(allowed=EVERYBODY, entitled=OWNER),
+    ("GET", "/sessions/active"): Rule(allowed=EVERYBODY, query={"client_id": "{persona_id}"}, entitled=OWNER),
+    ("POST", "/sessions/{session_id}/messages"): conversation({"content": "Mine now"}),
+    ("POST", "/sessions/{session_id}/response"): conversation(),
+    ("POST", "/sessions/{session_id}/end"): conversation(),
+    ("GET", "/review/conversations"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=CLIENT_OWNERS),
+    ("GET", "/review/conversations/{conversation_id}"): read_along(),
+    ("GET", "/review/turns"): Rule(allowed=frozenset({"root"}), refused_as=ROLE),
+    ("GET", "/review/feedback"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=CLIENT_OWNERS),
+    ("PUT", "/conversations/{conversation_id}/feedback"): judged({"helped": "quokka"}),
+    ("GET", "/conversations/{conversation_id}/feedback"): judged(),
+    ("DELETE", "/conversations/{conversation_id}/feedback"): judged(),
+    ("PUT", "/conversations/{conversation_id}/messages/{message_id}/feedback"): judged({"rating": 1}),
+    ("DELETE", "/conversations/{conversation_id}/messages/{message_id}/feedback"): judged(),
+    ("GET", "/account/export"): Rule(allowed=EVERYBODY, entitled=frozenset({"ada", "tess"})),
+    ("POST", "/account/erase"): Rule(allowed=EVERYBODY, answer=422, body={"confirm": "not me"}),
+    ("GET", "/users/{user_id}/export"): account(),
+    ("POST", "/users/{user_id}/erase"): account({"confirm": "{user_id}"}),
 }

@@ -4,6 +4,7 @@ covered before it has a rule, and then this fails.
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -33,10 +34,20 @@ def routes_of(app: FastAPI) -> Iterator[Route]:
 
 
 async def call(client: httpx2.AsyncClient, route: Route, ids: dict[str, str]) -> httpx2.Response:
-    """Call a route with a body that it would take."""
+    """Call a route with what it would take."""
     method, path = route
-    rule = RULES.get(route)
-    return await client.request(method, path.format(**ids), json=rule.body if rule else None)
+    rule = RULES[route]
+    names = {**ids, **{name: ids[other] for name, other in rule.aliases.items()}}
+    return await client.request(
+        method, path.format(**names), json=filled(rule.body, ids), params=filled(dict(rule.query), ids) or None
+    )
+
+
+def filled(value: Any, ids: dict[str, str]) -> Any:
+    """With the ids that it names."""
+    if isinstance(value, dict):
+        return {name: filled(inner, ids) for name, inner in value.items()}
+    return value.format(**ids) if isinstance(value, str) and value.startswith("{") else value
 
 
 def is_about_something(route: Route) -> bool:

@@ -68,6 +68,10 @@ async def furnish(world: World) -> World:
     assert shared.status_code == 200
     budget = await world["root"].put("/budgets", json={"scope": "user", "subject": "x", "period": "day", "tokens": 1})
     assert budget.status_code == 200
+    session = await posted(world["ada"], "/sessions", {"client_id": persona["id"]})
+    said = await posted(world["ada"], f"/sessions/{session['id']}/messages", {"content": "xylograph"})
+    everybodys = await posted(world["tess"], "/personas", {"name": "Sam"})
+    await world["tess"].put(f"/personas/{everybodys['id']}/shares", json={"everyone": True})
     account = await posted(
         world["root"], "/users", {"login": "carol", "name": "xylograph", "password": "quokka zeugma"}
     )
@@ -84,6 +88,9 @@ async def furnish(world: World) -> World:
         turn_id=turn["id"],
         message_id=turn["user_message_id"],
         persona_id=persona["id"],
+        session_id=session["id"],
+        greeting_id=said["parent_id"],
+        open_client_id=everybodys["id"],
         budget_id=budget.json()["id"],
         name="tutor",
         model="scripted/test",

@@ -17,6 +17,7 @@ from conversation_engine.engine.wiring import (
     make_embeddings,
     make_llm,
     make_outbox,
+    make_people,
     make_personas,
     make_rates,
     make_retrieval,
@@ -96,7 +97,12 @@ class ConversationEngine:
 
         self.audit = AuditLog(self.database, clock=self.clock)
         self.accounts = make_accounts(self.database, self.audit, settings=self.settings, clock=self.clock)
-        self.personas = make_personas(self.database, settings=self.settings, clock=self.clock)
+        self.personas = make_personas(self.database, self.audit, settings=self.settings, clock=self.clock)
+        people = make_people(self, settings=self.settings)
+        self.sessions = people.sessions
+        self.review = people.review
+        self.feedback = people.feedback
+        self.records = people.records
 
     async def start(self) -> None:
         """Make sure of the schema (see `migrating.prepare`) and begin to take turns. Raises SchemaMismatchError."""

@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import MetaData
 
 from conversation_engine.domains.conversations import models as conversations
+from conversation_engine.domains.feedback import models as feedback
 from conversation_engine.domains.limits import models as limits
 from conversation_engine.domains.llm import models as llm
 from conversation_engine.domains.personas import models as personas
@@ -20,6 +21,7 @@ from conversation_engine.turns import models as turns
 _TABLES_ARE_REGISTERED_BY = (
     audit,
     conversations,
+    feedback,
     idempotency,
     jobs,
     limits,

@@ -3,8 +3,12 @@
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from conversation_engine.domains.conversations.service import ConversationService
+from conversation_engine.domains.conversations.sessions.service import SessionStore
+from conversation_engine.domains.feedback.service import FeedbackService
 from conversation_engine.domains.limits.rates import DEFAULT_RULES, OFF, RateLimiter, RateRule, parse_rules
 from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.catalog import Family, ModelCatalog, Service
@@ -44,10 +48,36 @@ from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.people import Role
+from conversation_engine.people.feedback.service import FeedbackDesk
+from conversation_engine.people.records.service import RecordService
+from conversation_engine.people.review.service import ReviewService
+from conversation_engine.people.sessions.service import SessionService
 from conversation_engine.turns.runner import OnUsed
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.steps.retrieve import AsAsked, RetrieveStep
 from conversation_engine.turns.types import Turn
+
+
+class PeopleParts(Protocol):
+    """What the room `people` is made from."""
+
+    database: Database
+    clock: Clock
+    audit: AuditLog
+    conversations: ConversationService
+    personas: PersonaService
+    turns: TurnService
+    accounts: AccountService
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """The doors of the room `people`."""
+
+    sessions: SessionService
+    review: ReviewService
+    feedback: FeedbackDesk
+    records: RecordService
 
 
 def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> ModelCatalog:
@@ -197,10 +227,36 @@ def make_turns(
     return conversations, turns
 
 
-def make_personas(database: Database, *, settings: Settings, clock: Clock) -> PersonaService:
+def make_personas(database: Database, audit: AuditLog, *, settings: Settings, clock: Clock) -> PersonaService:
     """Clients and prompt templates. Raises TemplateUnreadableError."""
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
-    return PersonaService(database, clock=clock, ledger=ledger, library=PromptLibrary(settings.prompts_dir))
+    library = PromptLibrary(settings.prompts_dir)
+    return PersonaService(database, clock=clock, ledger=ledger, library=library, audit=audit)
+
+
+def make_people(engine: PeopleParts, *, settings: Settings) -> People:
+    """What people do across domains."""
+    database, clock, audit = engine.database, engine.clock, engine.audit
+    store = SessionStore(database, conversations=engine.conversations, clock=clock)
+    return People(
+        sessions=SessionService(
+            database,
+            sessions=store,
+            conversations=engine.conversations,
+            personas=engine.personas,
+            turns=engine.turns,
+            ledger=IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours),
+        ),
+        review=ReviewService(database, sessions=store, turns=engine.turns, audit=audit),
+        feedback=FeedbackDesk(
+            database,
+            conversations=engine.conversations,
+            sessions=store,
+            feedback=FeedbackService(database, clock=clock),
+            audit=audit,
+        ),
+        records=RecordService(database, accounts=engine.accounts, turns=engine.turns, audit=audit, clock=clock),
+    )
 
 
 def _token_counter(rates: RateLimiter) -> OnUsed:

@@ -13,7 +13,7 @@ from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.domains.retrieval.types import RetrievalOptions
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.db.prepared import Prepared
-from conversation_engine.kernel.ids import ConversationId, TurnId
+from conversation_engine.kernel.ids import ConversationId, TurnId, UserId
 from conversation_engine.kernel.paging import Cursor
 from conversation_engine.kernel.people import Role
 from conversation_engine.turns.models import ReplyCheckpointModel, TurnModel
@@ -218,6 +218,16 @@ class TurnRepo:
             query = query.where(_turns.c.id > at if is_backward else _turns.c.id < at)
         query = query.order_by(_turns.c.id if is_backward else _turns.c.id.desc()).limit(count)
         return [_turn(row) for row in tx.execute(query)]
+
+    def list_live(self, tx: Tx, *, count: int, owner_id: UserId | None = None) -> list[Turn]:
+        """Turns that run or wait, oldest first (`None`: everybody's): the two partial indexes hold them all."""
+        live = _turns.c.state.in_((TurnState.RUNNING.value, TurnState.QUEUED.value))
+        query = (
+            select(*_turns.c).where(live)
+            if owner_id is None
+            else select(*_turns.c).where(live, _turns.c.owner_id == owner_id)
+        )
+        return [_turn(row) for row in tx.execute(query.order_by(_turns.c.id).limit(count))]
 
     def find_manifest(self, tx: Tx, turn_id: TurnId) -> dict[str, Any] | None:
         """What the model was shown, once the turn has ended."""

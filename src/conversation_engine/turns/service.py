@@ -9,7 +9,7 @@ from uuid import UUID
 from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.conversations.checks import checked_limit
 from conversation_engine.domains.conversations.service import ConversationService
-from conversation_engine.domains.conversations.types import BusyPolicy
+from conversation_engine.domains.conversations.types import MOST_PER_PAGE, BusyPolicy
 from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Sampling
@@ -26,6 +26,7 @@ from conversation_engine.turns.history import parent_of_edit, question_of
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.runner import OnUsed, TurnRunner
+from conversation_engine.turns.session_rules import as_shown, check_free
 from conversation_engine.turns.settings import TurnSettings
 from conversation_engine.turns.spending import TurnSpending
 from conversation_engine.turns.state import is_final
@@ -205,10 +206,11 @@ class TurnService:
 
         def work(tx: Tx) -> Window:
             conversation = self._conversations.owned(tx, conversation_id, owner_id=owner_id)
+            check_free(conversation, model=model, system_prompt=system_prompt)
             if system_prompt is not None:
                 conversation = replace(conversation, system_prompt=self._conversations.checked_prompt(system_prompt))
             card = self._llm.card(model or conversation.model)
-            return self._runner.assemble.window(tx, conversation, card, Sampling())
+            return as_shown(conversation, self._runner.assemble.window(tx, conversation, card, Sampling()))
 
         return await self._database.read(work)
 
@@ -231,6 +233,14 @@ class TurnService:
 
         rows = await self._database.read(work)
         return make_page(rows, limit=limit, cursor=at, key_of=lambda row: (row.id,))
+
+    async def list_live(self, *, limit: int = 100) -> list[Turn]:
+        """Everybody's turns that run or wait in line, oldest first: for who looks after the service."""
+        return await self._database.read(lambda tx: self._repo.list_live(tx, count=checked_limit(limit)))
+
+    async def list_live_of(self, owner_id: UserId) -> list[Turn]:
+        """One person's turns that run or wait in line, oldest first."""
+        return await self._database.read(lambda tx: self._repo.list_live(tx, count=MOST_PER_PAGE, owner_id=owner_id))
 
     async def wait(self, turn: Turn) -> TurnDetail:
         """How `turn` ended, as soon as it has."""

@@ -125,6 +125,8 @@ def _payers(turn: Turn, conversation: Conversation) -> Payers:
 
 
 def persona_of(conversation: Conversation) -> str | None:
-    """Whom the user talks to there, if anybody: `persona_id` of the conversation's metadata."""
+    """Whom the user talks to there, if anybody: the session's client, or `persona_id` of the metadata."""
+    if conversation.persona_id is not None:
+        return conversation.persona_id
     persona = conversation.metadata.get("persona_id")
     return persona if isinstance(persona, str) else None

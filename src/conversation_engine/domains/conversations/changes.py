@@ -15,6 +15,10 @@ def forked(source: Conversation, message: Message) -> NewConversation:
         system_prompt=source.system_prompt,
         model=source.model,
         on_busy=source.on_busy,
+        persona_id=source.persona_id,
+        persona_version=source.persona_version,
+        supervisor_id=source.supervisor_id,
+        sampling=source.sampling,
         metadata={**source.metadata, "forked_from": origin},
     )
 

@@ -41,6 +41,39 @@ class ConversationNotActiveError(EngineError):
         )
 
 
+class SessionActiveError(EngineError):
+    """The student has an active session with this client already."""
+
+    code = "session_active"
+    kind = Kind.CONFLICT
+
+    def __init__(self, conversation_id: ConversationId | None = None) -> None:
+        facts = {} if conversation_id is None else {"conversation_id": conversation_id}
+        super().__init__("A session with this client is already active. Go on there, or end it first.", **facts)
+
+
+class SessionFixedError(EngineError):
+    """In a session the client decides on model and instructions, and only the student speaks for the student."""
+
+    code = "session_fixed"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("In a session the client decides on the model and its instructions. Leave them out.")
+
+
+class NotASessionError(EngineError):
+    """The conversation is none with a client."""
+
+    code = "not_a_session"
+    kind = Kind.CONFLICT
+
+    def __init__(self, conversation_id: ConversationId) -> None:
+        super().__init__(
+            "That conversation is none with a client. Use it under `/conversations`.", conversation_id=conversation_id
+        )
+
+
 class MessageNotFoundError(EngineError):
     """The conversation has no such message."""
 

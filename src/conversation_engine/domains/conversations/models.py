@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -36,6 +37,11 @@ class ConversationModel(Base):
     on_busy: Mapped[str | None] = mapped_column(String(10))
     collection_ids: Mapped[list[str] | None] = mapped_column(JsonType)
     """Where answers are looked up; NULL: nowhere."""
+    persona_id: Mapped[str | None] = mapped_column(IdType)
+    persona_version: Mapped[int | None] = mapped_column(Integer)
+    supervisor_id: Mapped[str | None] = mapped_column(String(255))
+    """Who may read along: the client's teacher."""
+    sampling: Mapped[dict[str, Any] | None] = mapped_column(JsonType)
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JsonType)
     message_count: Mapped[int] = mapped_column(Integer, default=0)
     last_sequence: Mapped[int] = mapped_column(Integer, default=0)
@@ -54,6 +60,21 @@ class ConversationModel(Base):
     __table_args__ = (
         CheckConstraint("status IN ('active', 'completed', 'archived')", name="status_known"),
         Index("ix_conversations_owner_id", "owner_id", "id"),
+        Index(
+            "ix_conversations_supervisor_id",
+            "supervisor_id",
+            "id",
+            sqlite_where=text("supervisor_id IS NOT NULL"),
+            postgresql_where=text("supervisor_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_conversations_one_session",
+            "owner_id",
+            "persona_id",
+            unique=True,
+            sqlite_where=text("status = 'active' AND persona_id IS NOT NULL"),
+            postgresql_where=text("status = 'active' AND persona_id IS NOT NULL"),
+        ),
     )
 
 

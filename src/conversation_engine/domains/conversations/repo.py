@@ -23,10 +23,10 @@ from sqlalchemy import (
 )
 
 from conversation_engine.domains.conversations.models import ConversationModel, MessageModel
+from conversation_engine.domains.conversations.rows import conversation_of
 from conversation_engine.domains.conversations.types import (
     BEGINNING,
     Appended,
-    BusyPolicy,
     Content,
     Conversation,
     ConversationFilter,
@@ -159,6 +159,10 @@ class ConversationRepo:
                 "system_prompt": new.system_prompt,
                 "model": new.model,
                 "on_busy": new.on_busy.value if new.on_busy else None,
+                "persona_id": new.persona_id,
+                "persona_version": new.persona_version,
+                "supervisor_id": new.supervisor_id,
+                "sampling": new.sampling.as_json() if new.sampling else None,
                 "metadata": dict(new.metadata or {}),
                 "created_at": at,
                 "updated_at": at,
@@ -168,13 +172,13 @@ class ConversationRepo:
     def find(self, tx: Tx, conversation_id: ConversationId) -> Conversation | None:
         """Whosever it is: the service checks the owner, so that it can tell 403 from 404."""
         row = tx.execute(select(*_conversations.c).where(_conversations.c.id == conversation_id)).first()
-        return None if row is None else _conversation(row)
+        return None if row is None else conversation_of(row)
 
     def find_and_hold(self, tx: Tx, conversation_id: ConversationId) -> Conversation | None:
         """The same, and nobody else can write to it or in it before `tx` ends."""
         query = select(*_conversations.c).where(_conversations.c.id == conversation_id).with_for_update(key_share=True)
         row = tx.execute(query).first()
-        return None if row is None else _conversation(row)
+        return None if row is None else conversation_of(row)
 
     def find_to_append(
         self, tx: Tx, owner_id: UserId, conversation_id: ConversationId, new: NewMessage, *, usage: Usage, at: datetime
@@ -214,14 +218,14 @@ class ConversationRepo:
         if wanted.status is not None:
             query = query.where(_conversations.c.status == wanted.status.value)
         rows = tx.execute(_keyset(query, _conversations.c.id, cursor, count, newest_first=True))
-        return [_conversation(row) for row in rows]
+        return [conversation_of(row) for row in rows]
 
     def _count(self, tx: Tx, statement: Prepared, usage: Usage, new: NewMessage, **values: object) -> Appended | None:
         parent_id = None if new.parent_id == BEGINNING else new.parent_id
         if statement is not _APPEND_NEXT:
             values["parent"] = parent_id
         row = statement.first(tx, {**values, "leaf": new.id, **_totals(usage)})
-        return None if row is None else Appended(_conversation(row), row.last_parent_id)
+        return None if row is None else Appended(conversation_of(row), row.last_parent_id)
 
 
 class MessageRepo:
@@ -376,32 +380,6 @@ def _stored(content: Content) -> tuple[str, str]:
     if isinstance(content, str):
         return content, "text"
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")), "json"
-
-
-def _conversation(row: Row[Any]) -> Conversation:
-    return Conversation(
-        id=row.id,
-        owner_id=row.owner_id,
-        type=row.type,
-        title=row.title,
-        status=ConversationStatus(row.status),
-        system_prompt=row.system_prompt,
-        model=row.model,
-        on_busy=BusyPolicy(row.on_busy) if row.on_busy else None,
-        collection_ids=tuple(row.collection_ids or ()),
-        metadata=row.metadata,
-        message_count=row.message_count,
-        last_sequence=row.last_sequence,
-        active_leaf_id=row.active_leaf_id,
-        is_branched=row.is_branched,
-        input_tokens=row.input_tokens,
-        output_tokens=row.output_tokens,
-        cost=row.cost,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        last_message_at=row.last_message_at,
-        ended_at=row.ended_at,
-    )
 
 
 def _as_message(row: Row[Any]) -> Message:

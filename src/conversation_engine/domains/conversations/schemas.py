@@ -77,6 +77,8 @@ class ConversationOut(BaseModel):
     model: str | None
     on_busy: BusyPolicy | None
     collection_ids: list[str] = Field(description="Collections of documents in which answers are looked up.")
+    persona_id: str | None = Field(description="The client that is played here; its instructions are not shown.")
+    persona_version: int | None
     metadata: JsonObject
     message_count: int
     active_leaf_id: str | None = Field(description="The message that the active path ends with.")
@@ -172,7 +174,9 @@ def _conversation_fields(conversation: Conversation) -> JsonObject:
         "conversation_type": conversation.type,
         "title": conversation.title,
         "status": conversation.status,
-        "system_prompt": conversation.system_prompt,
+        "system_prompt": conversation.system_prompt if conversation.persona_id is None else None,
+        "persona_id": conversation.persona_id,
+        "persona_version": conversation.persona_version,
         "model": conversation.model,
         "on_busy": conversation.on_busy,
         "collection_ids": list(conversation.collection_ids),

@@ -8,11 +8,13 @@ from uuid import UUID
 from conversation_engine.domains.conversations.changes import forked, status_values
 from conversation_engine.domains.conversations.checks import Checks, check_filter, check_owner, checked_limit
 from conversation_engine.domains.conversations.errors import (
-    ConversationForbiddenError,
     ConversationNotActiveError,
     ConversationNotFoundError,
     MessageNotFoundError,
+    SessionActiveError,
+    SessionFixedError,
 )
+from conversation_engine.domains.conversations.ownership import checked_owner
 from conversation_engine.domains.conversations.repo import ConversationRepo, MessageRepo
 from conversation_engine.domains.conversations.settings import ConversationSettings
 from conversation_engine.domains.conversations.types import (
@@ -23,13 +25,14 @@ from conversation_engine.domains.conversations.types import (
     ConversationStatus,
     JsonObject,
     Message,
+    MessageRole,
     NewConversation,
     NewMessage,
     Usage,
     Utterance,
 )
 from conversation_engine.domains.llm.service import LlmService
-from conversation_engine.infra.db.database import Database, Tx
+from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.clock import Clock
@@ -336,13 +339,16 @@ class ConversationService:
         self, once: Once | None, work: Callable[[Tx], Conversation], *, owner_id: UserId, result_id: ConversationId
     ) -> Conversation:
         """One transaction that leaves a conversation; a repetition finds it as it is now."""
-        return await self._ledger.write(
-            once,
-            work,
-            owner_id=owner_id,
-            result_id=parse_id(result_id),
-            replay=lambda tx, known: self._owned(tx, ConversationId(known), owner_id),
-        )
+        try:
+            return await self._ledger.write(
+                once,
+                work,
+                owner_id=owner_id,
+                result_id=parse_id(result_id),
+                replay=lambda tx, known: self._owned(tx, ConversationId(known), owner_id),
+            )
+        except ConstraintViolation as error:  # the one that they can break: one active session with a client
+            raise SessionActiveError from error
 
     # ── for other rooms: these join the caller's transaction ──
 
@@ -370,6 +376,8 @@ class ConversationService:
         if place is None:
             owned = self._owned(tx, conversation_id, owner_id)
             raise ConversationNotActiveError(conversation_id, owned.status)
+        if place.conversation.persona_id is not None and new.role is not MessageRole.USER:
+            raise SessionFixedError
         return place.conversation, self._messages.insert(tx, place, new, at=now)
 
     def append_reply(
@@ -416,7 +424,7 @@ class ConversationService:
     def hold(self, tx: Tx, conversation_id: ConversationId, *, owner_id: UserId) -> Conversation:
         """The owner's conversation; nobody else writes to it before `tx`, a write transaction, ends."""
         found = self._conversations.find_and_hold(tx, ConversationId(parse_id(conversation_id)))
-        return _checked_owner(found, conversation_id, owner_id)
+        return checked_owner(found, conversation_id, owner_id)
 
     def remove_message(self, tx: Tx, conversation: Conversation, message_id: MessageId) -> int:
         """Remove a message of a held conversation, and what follows it; how many these were. Five statements.
@@ -481,15 +489,7 @@ class ConversationService:
 
     def _owned(self, tx: Tx, conversation_id: ConversationId, owner_id: UserId) -> Conversation:
         found = self._conversations.find(tx, ConversationId(parse_id(conversation_id)))
-        return _checked_owner(found, conversation_id, owner_id)
-
-
-def _checked_owner(found: Conversation | None, conversation_id: ConversationId, owner_id: UserId) -> Conversation:
-    if found is None:
-        raise ConversationNotFoundError(conversation_id)
-    if found.owner_id != owner_id:
-        raise ConversationForbiddenError(conversation_id)
-    return found
+        return checked_owner(found, conversation_id, owner_id)
 
 
 def _with_known_parent(new: NewMessage) -> NewMessage:

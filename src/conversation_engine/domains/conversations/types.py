@@ -7,7 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from conversation_engine.kernel.ids import ConversationId, LlmRequestId, MessageId, TurnId, UserId
+from conversation_engine.domains.llm.types import Sampling
+from conversation_engine.kernel.ids import ConversationId, LlmRequestId, MessageId, PersonaId, TurnId, UserId
 
 JsonObject = dict[str, Any]
 Content = str | JsonObject | list[Any]
@@ -74,6 +75,13 @@ class Conversation:
     """What becomes of a turn that comes while another runs, unless it says so itself; `None` as the engine is set."""
     collection_ids: tuple[str, ...]
     """Collections of documents in which answers are looked up; empty: none are."""
+    persona_id: PersonaId | None
+    """The client that is played here; then the model and its instructions are the client's, not the owner's."""
+    persona_version: int | None
+    supervisor_id: UserId | None
+    """Who may read along: the client's teacher."""
+    sampling: Sampling | None
+    """How replies are drawn here, before what a turn says; in a session it wins over that."""
     metadata: JsonObject
     message_count: int
     last_sequence: int
@@ -137,6 +145,10 @@ class NewConversation:
     system_prompt: str | None = None
     model: str | None = None
     on_busy: BusyPolicy | None = None
+    persona_id: PersonaId | None = None
+    persona_version: int | None = None
+    supervisor_id: UserId | None = None
+    sampling: Sampling | None = None
     metadata: Mapping[str, Any] | None = None
 
 

@@ -22,6 +22,8 @@ from conversation_engine.domains.personas.types import (
     PersonaStatus,
     PersonaVersion,
 )
+from conversation_engine.infra.audit.service import AuditLog
+from conversation_engine.infra.audit.types import Deed
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
@@ -44,11 +46,20 @@ class PersonaService:
     for one that is not the caller's, RoleForbiddenError for students.
     """
 
-    def __init__(self, database: Database, *, clock: Clock, ledger: IdempotencyLedger, library: PromptLibrary) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        ledger: IdempotencyLedger,
+        library: PromptLibrary,
+        audit: AuditLog,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._ledger = ledger
         self._repo = PersonaRepo()
+        self._audit = audit
         self.library = library
 
     async def create(self, caller: Principal, profile: ClientProfile, *, once: Once | None = None) -> Persona:
@@ -77,7 +88,9 @@ class PersonaService:
             persona = self._visible(tx, caller, persona_id)
             return persona if version is None else self._in_version(tx, persona, version)
 
-        return await self._database.read(work)
+        found = await self._database.read(work)
+        await self._note_look(caller, found)
+        return found
 
     async def list_of(
         self, caller: Principal, wanted: PersonaFilter, *, cursor: str | None = None, limit: int = 50
@@ -91,10 +104,13 @@ class PersonaService:
         """Every version of its profile, newest first."""
         require_role(caller, *TEACHERS)
 
-        def work(tx: Tx) -> Sequence[PersonaVersion]:
-            return self._repo.list_versions(tx, self._visible(tx, caller, persona_id).id)
+        def work(tx: Tx) -> tuple[Persona, Sequence[PersonaVersion]]:
+            persona = self._visible(tx, caller, persona_id)
+            return persona, self._repo.list_versions(tx, persona.id)
 
-        return await self._database.read(work)
+        persona, versions = await self._database.read(work)
+        await self._note_look(caller, persona)
+        return versions
 
     async def edit(
         self, caller: Principal, persona_id: PersonaId, profile: ClientProfile, *, based_on: int | None = None
@@ -191,6 +207,18 @@ class PersonaService:
         return persona
 
     # ── inside ──
+
+    async def _note_look(self, caller: Principal, persona: Persona) -> None:
+        """What admins see of others is on record."""
+        if caller.role is Role.ADMIN and persona.owner_id != caller.user_id:
+            await self._audit.note(
+                Deed(
+                    action="persona.looked_at",
+                    actor_id=caller.user_id,
+                    subject_id=persona.owner_id,
+                    target=f"persona:{persona.id}",
+                )
+            )
 
     async def _page(
         self, wanted: PersonaFilter, *, visible_to: UserId | None, cursor: str | None, limit: int

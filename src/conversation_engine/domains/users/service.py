@@ -167,6 +167,12 @@ class AccountService:
         """End all of a user's sign-ins; hand the result to `revocations.add` when `tx` is through."""
         return self._end_all(tx, user_id)
 
+    def check_not_last_admin(self, tx: Tx, user_id: UserId) -> None:
+        """Raises LastAdminError when nobody would be left to manage accounts without this one."""
+        user = self._users.find(tx, user_id)
+        if user is not None and _is_admin(user) and not self._users.count_other_admins(tx, user_id):
+            raise LastAdminError
+
     # ── inside ──
 
     def _new_user(self, login: str, name: str, role: Role) -> User:

@@ -41,6 +41,10 @@ from conversation_engine.infra.web.access import AUTHENTICATED
 from conversation_engine.infra.web.problems import RESPONSE
 from conversation_engine.insights.cost.service import CostService
 from conversation_engine.kernel.clock import SystemClock
+from conversation_engine.people.feedback.service import FeedbackDesk
+from conversation_engine.people.records.service import RecordService
+from conversation_engine.people.review.service import ReviewService
+from conversation_engine.people.sessions.service import SessionService
 from conversation_engine.turns.rag.service import RagService
 from conversation_engine.turns.service import TurnService
 
@@ -111,6 +115,10 @@ def _services(engine: ConversationEngine) -> dict[type, object]:
         ConversationService: engine.conversations,
         LlmService: engine.llm,
         PersonaService: engine.personas,
+        SessionService: engine.sessions,
+        ReviewService: engine.review,
+        FeedbackDesk: engine.feedback,
+        RecordService: engine.records,
         BudgetService: engine.budgets,
         RateLimiter: engine.rates,
         TurnService: engine.turns,

@@ -8,6 +8,10 @@ from conversation_engine.domains.retrieval.routes import router as retrieval
 from conversation_engine.domains.users.routes import open_router as sign_in
 from conversation_engine.domains.users.routes import router as users
 from conversation_engine.insights.cost.routes import router as cost
+from conversation_engine.people.feedback.routes import router as feedback
+from conversation_engine.people.records.routes import router as records
+from conversation_engine.people.review.routes import router as review
+from conversation_engine.people.sessions.routes import router as sessions
 from conversation_engine.turns.rag.routes import router as rag
 from conversation_engine.turns.routes import router as turns
 
@@ -23,4 +27,8 @@ ROUTERS = (
     cost,
     models,
     users,
+    sessions,
+    review,
+    feedback,
+    records,
 )

@@ -20,6 +20,7 @@ from conversation_engine.turns.errors import TurnInProgressError, TurnNotFoundEr
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import TurnRun
+from conversation_engine.turns.session_rules import check_free, sampling_for
 from conversation_engine.turns.spending import TurnSpending
 from conversation_engine.turns.types import Lease, NewTurn, Turn, TurnState
 
@@ -127,6 +128,7 @@ class AdmitStep:
         self, tx: Tx, new: NewTurn, turn_id: TurnId, message: NewMessage | None, *, lease: Lease, policy: BusyPolicy
     ) -> Admission:
         conversation = self._say(tx, new, message)
+        check_free(conversation, model=new.model, system_prompt=new.system_prompt)
         turn = self._turn(new, turn_id, conversation, TurnState.RUNNING, answers=conversation.active_leaf_id)
         run = self._line.run_of(tx, turn, conversation)
         self._spending.reserve(tx, run)
@@ -137,6 +139,7 @@ class AdmitStep:
 
     def _queue(self, tx: Tx, new: NewTurn, turn_id: TurnId, message: NewMessage | None) -> Admission:
         conversation = self._conversations.owned(tx, new.conversation_id, owner_id=new.owner_id)
+        check_free(conversation, model=new.model, system_prompt=new.system_prompt)
         answers = message.id if message else new.parent_id
         turn = self._turn(new, turn_id, conversation, TurnState.QUEUED, answers=answers)
         self._line.check_budget(tx, turn, conversation, message)
@@ -160,7 +163,7 @@ class AdmitStep:
             attempt=1,
             model=self._llm.card(new.model or conversation.model).name,
             system_prompt=new.system_prompt,
-            sampling=new.sampling,
+            sampling=sampling_for(conversation, new.sampling),
             reply_metadata=new.reply_metadata,
             retrieval=new.retrieval,
             user_message_id=answers,

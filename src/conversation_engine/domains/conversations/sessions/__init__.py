@@ -1,0 +1,1 @@
+"""Conversations with a client, and those that others may read along."""

@@ -1,0 +1,1 @@
+"""What people think of what was said: marks on messages and conversations."""

@@ -1,0 +1,1 @@
+"""Feedback on what one may read."""

@@ -1,0 +1,59 @@
+"""Export and erasure over HTTP."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.kernel.errors import InvalidInputError
+from conversation_engine.kernel.ids import UserId
+from conversation_engine.kernel.people import Principal
+from conversation_engine.kernel.text import checked_text
+from conversation_engine.people.records.schemas import ErasedOut, ErasureIn, ExportOut
+from conversation_engine.people.records.service import RecordService
+
+router = APIRouter(tags=["records"])
+
+
+async def _user_id(user_id: str) -> UserId:
+    return UserId(checked_text(user_id, name="user id", limit_characters=255))
+
+
+Records = Annotated[RecordService, service_of(RecordService)]
+UserPath = Annotated[UserId, Depends(_user_id)]
+
+
+@router.get("/account/export")
+async def export_own(caller: Caller, records: Records) -> ExportOut:
+    """Everything that is kept about you."""
+    return await _export(caller, caller.user_id, records)
+
+
+@router.post("/account/erase")
+async def erase_own(body: ErasureIn, caller: Caller, records: Records) -> ErasedOut:
+    """Forget you, everywhere, for good. `confirm` is your user id (`GET /auth/me`)."""
+    return await _erase(caller, caller.user_id, body, records)
+
+
+@router.get("/users/{user_id}/export")
+async def export_user(user_id: UserPath, caller: Caller, records: Records) -> ExportOut:
+    """Everything that is kept about somebody. For admins."""
+    return await _export(caller, user_id, records)
+
+
+@router.post("/users/{user_id}/erase")
+async def erase_user(user_id: UserPath, body: ErasureIn, caller: Caller, records: Records) -> ErasedOut:
+    """Forget somebody, everywhere, for good. For admins; `confirm` repeats the id."""
+    return await _erase(caller, user_id, body, records)
+
+
+async def _export(caller: Principal, user_id: UserId, records: RecordService) -> ExportOut:
+    exported_at, rows = await records.export(caller, user_id)
+    return ExportOut(user_id=user_id, exported_at=exported_at, tables=rows)
+
+
+async def _erase(caller: Principal, user_id: UserId, body: ErasureIn, records: RecordService) -> ErasedOut:
+    if body.confirm != user_id:
+        raise InvalidInputError("To make sure, `confirm` must be the user's id.", field="confirm")
+    erased = await records.erase(caller, user_id)
+    return ErasedOut(user_id=erased.user_id, rows=erased.rows)

@@ -1,0 +1,1 @@
+"""Reading along: teachers with their clients, admins everywhere; every look is on record."""
