@@ -127,6 +127,24 @@ class TestFairSlots:
         assert not callers.slots._parties
         assert not callers.slots._waiting
 
+    async def test_who_is_cancelled_in_the_moment_in_which_a_call_ends_breaks_nothing(self) -> None:
+        """As when a server stops: whoever runs and whoever waits are cancelled in the same breath."""
+        callers = Callers(1)
+        running = callers.call("ada")
+        await settle()
+        waiting, patient = callers.call("bob"), callers.call("cleo")
+        await settle()
+        running.cancel()
+        waiting.cancel()
+        ended = await asyncio.gather(running, waiting, return_exceptions=True)
+        assert [type(one) for one in ended] == [asyncio.CancelledError] * 2
+        await settle()
+        assert callers.begun == ["ada", "cleo"]
+        await callers.end_all()
+        assert patient.done()
+        assert callers.slots._free == 1
+        assert not callers.slots._parties
+
     async def test_without_a_limit_nobody_waits(self) -> None:
         callers = Callers(0)
         for _ in range(100):

@@ -67,7 +67,7 @@ class FairSlots:
         if turn in party.waiting:
             party.waiting.remove(turn)
             self._forget(name, party)
-        else:  # it was given a slot in the moment in which it gave up
+        elif not turn.cancelled():  # it was given a slot in the moment in which it gave up
             self._give_back(name)
 
     def _give_back(self, name: str) -> None:
@@ -75,19 +75,23 @@ class FairSlots:
         party.running -= 1
         self._free += 1
         self._forget(name, party)
-        if self._waiting:
-            self._serve()
+        while self._waiting and not self._serve():
+            pass
 
-    def _serve(self) -> None:
-        """O(parties that wait)."""
+    def _serve(self) -> bool:
+        """Give a free slot to who is next; false when that one has just stopped waiting. O(parties that wait)."""
         name = min(self._waiting, key=lambda waiting: self._waiting[waiting].running)
         party = self._waiting.pop(name)
         turn = party.waiting.popleft()
         if party.waiting:
             self._waiting[name] = party
+        if turn.cancelled():  # its task has yet to hear of it
+            self._forget(name, party)
+            return False
         self._free -= 1
         party.running += 1
         turn.set_result(None)
+        return True
 
     def _forget(self, name: str, party: _Party) -> None:
         if not party.waiting:
