@@ -97,7 +97,18 @@ class TestWebhook:
         with pytest.raises(PrivateAddressError):
             await webhook(SecretStr(f"https://localhost:{port}"), may_be_private=False).send(EVENT)
 
-    @pytest.mark.parametrize("url", ["http://example.com/", "ftp://example.com/", "example.com", "https://"])
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://example.com/",
+            "ftp://example.com/",
+            "example.com",
+            "https://",
+            "https://[",
+            "https://x:y/",
+            "https://x:99999/",
+        ],
+    )
     def test_what_is_no_https_address_is_refused(self, url: str) -> None:
         with pytest.raises(BadWebhookError):
             webhook(SecretStr(url), may_be_private=False)
@@ -121,6 +132,7 @@ class TestIsPublic:
             "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
             "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1",
             "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "2001:0:a00:1::",
+            "::10.0.0.1", "64:ff9b:1::a00:1", "fec0::1",
         ],
     )  # fmt: skip
     def test_none_of_these(self, address: str) -> None:

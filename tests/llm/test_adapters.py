@@ -249,6 +249,7 @@ class TestRefusal:
             ("1e999", None, None),
             ("", None, None),
             ("Wed, 99 Oct 2015 99:99:99 GMT", None, None),
+            ("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", None, None),
         ],
     )
     async def test_retry_after_is_read_as_seconds_or_a_date(

@@ -230,7 +230,7 @@ def _retry_after_seconds(value: str | None) -> float | None:
 def _seconds_until(value: str) -> float | None:
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

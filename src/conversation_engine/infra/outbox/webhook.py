@@ -10,6 +10,7 @@ import hmac
 import ipaddress
 import json
 import socket
+from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -31,9 +32,7 @@ class Webhook:
         self, url: SecretStr, secret: SecretStr | None, *, clock: Clock, timeout_seconds: float, may_be_private: bool
     ) -> None:
         """Raises BadWebhookError for an address or a secret that will not do."""
-        parts = urlsplit(url.get_secret_value())
-        schemes = ("https", "http") if may_be_private else ("https",)
-        if parts.scheme not in schemes or not parts.hostname:
+        if not _is_address(url.get_secret_value(), ("https", "http") if may_be_private else ("https",)):
             raise BadWebhookError("CE_WEBHOOK_URL is not an https:// address.", field="webhook_url")
         if secret is None or len(secret.get_secret_value().encode()) < LEAST_SECRET_BYTES:
             raise BadWebhookError(
@@ -84,10 +83,22 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+        if found not in _GLOBAL_UNICAST:  # elsewhere are addresses that stand for IPv4 in ways of their own
+            return False
     return found.is_global and not found.is_multicast
 
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+"""All that is given out of IPv6 (RFC 4291)."""
+
+
+def _is_address(url: str, schemes: Collection[str]) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets or a port that make no sense
+        return False
 
 
 def body_of(event: OutboxEvent) -> bytes:
