@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from decimal import Decimal
 from typing import Any
 
@@ -380,6 +381,35 @@ class TestEnds:
         engine = await open_engine(**SHORT, lease_seconds=0.1, sweep_seconds=0.1)
         await _settled(engine)
         await check_books(engine)
+
+    async def test_deleted_while_it_is_still_being_answered_it_is_not_released_before_its_end(
+        self, settings: Settings
+    ) -> None:
+        """A long reply outlives many leases: whoever deletes its conversation pays for it all the same."""
+        model, clock = ToldModel(), FakeClock()
+        changed = settings.model_copy(update={**SHORT, **WITHOUT_CHORES, "lease_seconds": 30.0})
+        async with AsyncExitStack() as stack:
+            engine, other = [
+                await stack.enter_async_context(ConversationEngine(changed, providers={"scripted": model}, clock=clock))
+                for _ in range(2)
+            ]
+            await bound(engine, tokens=1000, dollars="1")
+            await bound(other, tokens=1000, dollars="1")
+            turn = await ask(engine, (await begin(engine)).id)
+            watcher = Watcher(engine, turn)
+            model.say("so far")
+            await watcher.has_seen("so far")
+            await watcher.leave()
+            clock.advance(seconds=20 * changed.lease_seconds)
+            await engine.conversations.delete(turn.conversation_id, owner_id=ADA)
+            for process in (engine, other):
+                await process.turns._runner._sweep()
+            model.finish()
+            await until(lambda: engine.turns._runner.find(turn.id) is None)
+            [account] = await accounts(engine)
+            tokens, picodollars = await check_books(engine)
+            assert (account["spent_tokens"], account["spent_dollars"]) == (tokens, picodollars)
+            assert tokens > 0
 
 
 async def _settled(engine: ConversationEngine) -> None:

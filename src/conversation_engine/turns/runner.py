@@ -35,6 +35,9 @@ RECORDING_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = (0.2, 1.0)
 """When a line is looked at after somebody joined it: the turn ahead may have ended in the same moment."""
 LINES_AT_ONCE = 100
+ORPHAN_SECONDS = 3600.0
+"""From when on a turn that was deleted, and has not settled what it promised, has lost its process too: nothing else says
+so, for its lease was deleted with it. Longer than turns take."""
 HINTED_POLL_SECONDS = 1.0
 """How often stop requests are looked for where other processes can tell us when to look."""
 OnUsed = Callable[[Turn, int], Awaitable[None]]
@@ -237,7 +240,7 @@ class TurnRunner:
 
     def _release_orphans(self, tx: Tx) -> None:
         """Nothing stays promised for turns that were deleted and whose process died before it could settle."""
-        owing = self._spending.owing(tx, older_than_seconds=self._settings.lease_seconds)
+        owing = self._spending.owing(tx, older_than_seconds=ORPHAN_SECONDS)
         existing = self._repo.existing(tx, owing) if owing else frozenset()
         for turn_id in owing:
             if turn_id not in existing:
