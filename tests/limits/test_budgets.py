@@ -20,7 +20,6 @@ from conversation_engine.domains.limits.types import (
     EACH,
     EVERYTHING,
     Amount,
-    Balance,
     Budget,
     BudgetId,
     BudgetKey,
@@ -80,6 +79,25 @@ class TestChecked:
         with pytest.raises(BadBudgetError):
             checked(BudgetKey(scope=BudgetScope.USER, subject=subject, period=BudgetPeriod.DAY), cap)
 
+    @pytest.mark.parametrize("subject", ["students", "Student", "local"])
+    def test_a_role_that_nobody_can_have_is_refused(self, subject: str) -> None:
+        """It would bound nobody, and nobody would be told."""
+        with pytest.raises(BadBudgetError):
+            checked(BudgetKey(scope=BudgetScope.ROLE, subject=subject, period=BudgetPeriod.DAY), Cap(tokens=1))
+
+    def test_an_id_is_kept_as_ids_are_written(self) -> None:
+        """Else a budget for an id in capitals would bound nobody."""
+        written = "01890A5D-AC96-774B-BCCE-B302099A8057"
+        for scope, subject in ((BudgetScope.CONVERSATION, written.lower()), (BudgetScope.USER, written)):
+            key, _ = checked(BudgetKey(scope=scope, subject=written, period=BudgetPeriod.DAY), Cap(tokens=1))
+            assert key.subject == subject
+
+    def test_what_is_no_conversations_id_is_refused(self) -> None:
+        with pytest.raises(BadBudgetError):
+            checked(
+                BudgetKey(scope=BudgetScope.CONVERSATION, subject="the one", period=BudgetPeriod.DAY), Cap(tokens=1)
+            )
+
 
 class TestApplying:
     def test_the_own_one_wins_over_that_of_each_and_what_was_set_over_the_settings(self) -> None:
@@ -136,10 +154,14 @@ class TestLines:
     )
     def test_the_dearer_of_money_and_tokens_counts(self, dollars: str, tokens: int, reached: int) -> None:
         [account] = applying([budget("user day $1 100 tokens")], PAYERS, at=NOW)
-        balance = Balance(spent=Amount(dollars=Decimal(dollars), tokens=tokens), reserved=Amount())
-        assert reached_percent(account, balance, [50, 80, 100]) == reached
+        spent = Amount(dollars=Decimal(dollars), tokens=tokens)
+        assert reached_percent(account, spent, [50, 80, 100]) == reached
 
     def test_each_is_crossed_once(self) -> None:
-        assert newly_reached(0, 80, [50, 80, 100]) == [50, 80]
-        assert newly_reached(80, 80, [50, 80, 100]) == []
-        assert newly_reached(80, 100, [50, 80, 100]) == [100]
+        assert newly_reached(0, 0, 80, [50, 80, 100]) == [50, 80]
+        assert newly_reached(80, 80, 80, [50, 80, 100]) == []
+        assert newly_reached(80, 80, 100, [50, 80, 100]) == [100]
+
+    def test_a_lowered_cap_has_lines_nobody_was_told_of_and_a_raised_one_has_them_anew(self) -> None:
+        assert newly_reached(0, 80, 100, [50, 80, 100]) == [50, 80, 100]
+        assert newly_reached(100, 0, 50, [50, 80, 100]) == [50]

@@ -94,3 +94,18 @@ class TestAlerts:
         await talk(replicas[0], 1)  # 150 of 180
         await replicas[0].jobs.drain(seconds=20)
         assert sorted(event.payload["percent"] for event in heard) == [50, 80]
+
+    async def test_a_budget_that_was_raised_has_its_lines_anew(
+        self, replicas: list[ConversationEngine], heard: list[OutboxEvent]
+    ) -> None:
+        """Else whoever gives a project ten times as much would never hear of it again."""
+        [engine, _] = replicas
+        await bound(engine, tokens=60)
+        await talk(engine, 1)
+        await bound(engine, tokens=200)
+        await talk(engine, 4)  # 150 of 200
+        await engine.jobs.drain(seconds=20)
+        told = [
+            (event.payload["percent"], event.payload["cap_tokens"], event.payload["spent_tokens"]) for event in heard
+        ]
+        assert sorted(told) == [(50, 60, 30), (50, 200, 120)]

@@ -23,7 +23,10 @@ from conversation_engine.domains.limits.types import (
     Payers,
     Standing,
 )
+from conversation_engine.kernel.errors import InvalidIdError
+from conversation_engine.kernel.ids import parse_id
 from conversation_engine.kernel.money import exact_dollars
+from conversation_engine.kernel.people import Role
 
 MOST_DOLLARS: Final = Decimal(9_000_000)
 """What the column holds (decision 4)."""
@@ -58,7 +61,7 @@ def parse_percents(text: str) -> Sequence[int]:
 
 def checked(key: BudgetKey, cap: Cap) -> tuple[BudgetKey, Cap]:
     """A budget as it can be kept. Raises BadBudgetError."""
-    subject = EVERYTHING if key.scope is BudgetScope.GLOBAL else key.subject
+    subject = _subject(key)
     if not subject or len(subject) > SUBJECT_LIMIT_CHARACTERS or not subject.isprintable():
         raise BadBudgetError("A budget's subject is an id, a role, or `*` for each one of its scope.", field="subject")
     if cap.dollars is None and cap.tokens is None:
@@ -122,9 +125,9 @@ def refusal(standing: Standing, amount: Amount) -> OverBudgetError:
     )
 
 
-def reached_percent(account: Account, balance: Balance, percents: Sequence[int]) -> int:
+def reached_percent(account: Account, spent: Amount, percents: Sequence[int]) -> int:
     """The highest of these shares that is spent, in money or in tokens; 0: none."""
-    cap, spent = account.cap, balance.spent
+    cap = account.cap
     reached = [
         percent
         for percent in percents
@@ -134,9 +137,28 @@ def reached_percent(account: Account, balance: Balance, percents: Sequence[int])
     return max(reached, default=0)
 
 
-def newly_reached(before: int, after: int, percents: Sequence[int]) -> Sequence[int]:
-    """Which lines lie between two highest shares."""
-    return [percent for percent in percents if before < percent <= after]
+def newly_reached(told: int, before: int, after: int, percents: Sequence[int]) -> Sequence[int]:
+    """The lines that spending crosses on its way from one highest share to another, and those not told of before it.
+
+    A cap that was lowered leaves lines behind that nobody was told of; one that was raised has its lines anew.
+    """
+    return [percent for percent in percents if min(told, before) < percent <= after]
+
+
+def _subject(key: BudgetKey) -> str:
+    """As turns name it: under any other name it would bound nobody, and nobody would be told."""
+    if key.scope is BudgetScope.GLOBAL:
+        return EVERYTHING
+    if key.subject == EACH:
+        return EACH
+    if key.scope is BudgetScope.ROLE and key.subject not in set(Role):
+        raise BadBudgetError(f"{key.subject!r} is no role. There are {', '.join(Role)}.", field="subject")
+    if key.scope is BudgetScope.CONVERSATION:
+        try:
+            return parse_id(key.subject)
+        except InvalidIdError as error:
+            raise BadBudgetError(f"{key.subject!r} is no conversation's id.", field="subject") from error
+    return key.subject
 
 
 def _rank(budget: Budget) -> tuple[bool, bool]:

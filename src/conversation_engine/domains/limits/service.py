@@ -193,7 +193,7 @@ class BudgetService:
         Idempotent: without a promise it changes nothing. One statement, one more for each budget.
         """
         for settled in self._accounts.settle(tx, turn_id, used, at=self._clock.now()):
-            self._tell_of_lines(tx, settled)
+            self._tell_of_lines(tx, settled, used)
 
     def unsettled(self, tx: Tx, *, older_than_seconds: float, count: int) -> Sequence[TurnId]:
         """Turns that made promises some time ago and have not settled them. One statement."""
@@ -215,11 +215,14 @@ class BudgetService:
             if not self._accounts.reserve(tx, account, amount):
                 raise refusal(self._with_balances(tx, [account], at=at)[0], amount)
 
-    def _tell_of_lines(self, tx: Tx, settled: Settled) -> None:
+    def _tell_of_lines(self, tx: Tx, settled: Settled, used: Amount) -> None:
         """The account's row is locked, so whoever crosses a line is the only one who sees it crossed."""
         account, balance = settled.account, settled.balance
-        reached = reached_percent(account, balance, self._percents)
-        lines = newly_reached(settled.alerted_percent, reached, self._percents)
+        spent = balance.spent
+        earlier = Amount(dollars=spent.dollars - used.dollars, tokens=spent.tokens - used.tokens)
+        before = reached_percent(account, earlier, self._percents)
+        reached = reached_percent(account, spent, self._percents)
+        lines = newly_reached(settled.alerted_percent, before, reached, self._percents)
         if not lines:
             return
         self._accounts.mark_alerted(tx, account, reached)
