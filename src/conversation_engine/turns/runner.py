@@ -36,8 +36,8 @@ LOOK_AGAIN_SECONDS = (0.2, 1.0)
 """When a line is looked at after somebody joined it: the turn ahead may have ended in the same moment."""
 LINES_AT_ONCE = 100
 ORPHAN_SECONDS = 3600.0
-"""From when on a turn that was deleted, and has not settled what it promised, has lost its process too: nothing else says
-so, for its lease was deleted with it. Longer than turns take."""
+"""From when on a deleted turn that has not settled what it promised has lost its process too: nothing else says so, for
+its lease was deleted with it. Longer than turns take."""
 HINTED_POLL_SECONDS = 1.0
 """How often stop requests are looked for where other processes can tell us when to look."""
 OnUsed = Callable[[Turn, int], Awaitable[None]]
