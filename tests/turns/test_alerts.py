@@ -12,6 +12,7 @@ from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.outbox.types import OutboxEvent
 from conversation_engine.testing import ScriptedModel
+from conversation_engine.turns.types import TurnDetail
 from tests.turns.scenes import ADA, answered, ask, begin
 from tests.turns.test_spending import SHORT, USAGE, bound
 
@@ -69,15 +70,17 @@ class TestAlerts:
     ) -> None:
         await bound(replicas[0], BudgetScope.GLOBAL, tokens=900)
         await replicas[1].budgets._refresh()
-        conversations = [await begin(replicas[0]) for _ in range(60)]
+        conversations = [await begin(replicas[0]) for _ in range(16)]
+
+        answers: list[TurnDetail] = []
 
         async def try_one(number: int) -> None:
             engine = replicas[number % 2]
-            for _ in range(3):
+            while len(answers) < 25:  # 750 of 900
                 try:
-                    await answered(engine, await ask(engine, conversations[number].id))
+                    answers.append(await answered(engine, await ask(engine, conversations[number].id)))
                 except OverBudgetError:
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(0.05)
 
         await asyncio.gather(*map(try_one, range(len(conversations))))
         await replicas[0].jobs.drain(seconds=20)
@@ -90,8 +93,8 @@ class TestAlerts:
     ) -> None:
         await bound(replicas[0], tokens=10_000)
         await talk(replicas[0], 4)
-        await bound(replicas[0], tokens=180)
-        await talk(replicas[0], 1)  # 150 of 180
+        await bound(replicas[0], tokens=186)
+        await talk(replicas[0], 1)  # 150 of 186
         await replicas[0].jobs.drain(seconds=20)
         assert sorted(event.payload["percent"] for event in heard) == [50, 80]
 
