@@ -14,6 +14,7 @@ from benchmarks import (
     startup,
     streaming,
     watchers,
+    windows,
 )
 from benchmarks.table import Bar, print_bars
 
@@ -26,6 +27,7 @@ MEASURES: dict[str, Callable[[bool], list[Bar]]] = {
     "resume": resume.measure,
     "watchers": watchers.measure,
     "signals": signals.measure,
+    "windows": windows.measure,
 }
 TOOLS: dict[str, Callable[[bool], list[Bar]]] = {"profile_turn": profile_turn.measure}
 """Run only when named: they guide, they do not judge."""

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from conversation_engine.domains.context.service import SummaryService
 from conversation_engine.domains.conversations.types import BusyPolicy, MessageRole, NewConversation, NewMessage
+from conversation_engine.domains.conversations.words.service import WordService
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import (
     Attempt,
@@ -83,7 +85,15 @@ class StorePath:
         self._admit = AdmitStep(
             database, conversations=conversations, llm=llm, clock=clock, line=line, ledger=ledger, spending=spending
         )
-        self._assemble = AssembleStep(database, conversations=conversations, llm=llm)
+        self._assemble = AssembleStep(
+            database,
+            conversations=conversations,
+            pins=engine.pins,
+            summaries=SummaryService(),
+            words=WordService(),
+            llm=llm,
+            settings=engine.settings,
+        )
         self._record = RecordStep(
             database, conversations=conversations, llm=llm, clock=clock, line=line, spending=spending
         )
@@ -99,6 +109,7 @@ class StorePath:
             attempts=(self._attempt(run.card, conversation_id, run.turn.id),),
             error=None,
             manifest=window.manifest,
+            window_start=window.start,
             is_checkpointed=False,
             holder=self.holder,
             is_promised=run.is_promised,

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from conversation_engine.kernel.errors import EngineError, Kind
     from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId
     from conversation_engine.kernel.paging import Page
+    from conversation_engine.kernel.windows import RecallScope, TooLongPolicy, WindowOptions, WindowStrategy
     from conversation_engine.turns.types import (
         Heartbeat,
         NewTurn,
@@ -100,6 +101,7 @@ __all__ = [
     "NewTurn",
     "Page",
     "RateLimitedError",
+    "RecallScope",
     "ReplyDelta",
     "ReplyFinished",
     "Sampling",
@@ -107,6 +109,7 @@ __all__ = [
     "Settings",
     "TextDelta",
     "TokenUsage",
+    "TooLongPolicy",
     "Turn",
     "TurnDetail",
     "TurnEnded",
@@ -116,6 +119,8 @@ __all__ = [
     "TurnStarted",
     "TurnState",
     "UserId",
+    "WindowOptions",
+    "WindowStrategy",
     "conversation_engine_provider",
     "conversation_session",
     "current_conversation",
@@ -164,6 +169,7 @@ _NAMES_BY_HOME = {
     "kernel.errors": ("EngineError", "Kind"),
     "kernel.ids": ("ConversationId", "MessageId", "TurnId", "UserId"),
     "kernel.paging": ("Page",),
+    "kernel.windows": ("RecallScope", "TooLongPolicy", "WindowOptions", "WindowStrategy"),
     "turns.types": (
         "Heartbeat",
         "NewTurn",

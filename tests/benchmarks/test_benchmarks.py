@@ -29,6 +29,7 @@ class TestBenchmarks:
             ("resume", "statements of a resumption"),
             ("watchers", "kB a watcher"),
             pytest.param("signals", "NOTIFY", marks=[pytest.mark.postgres, pytest.mark.valkey]),
+            pytest.param("windows", "the index of words on PostgreSQL", marks=pytest.mark.postgres),
             ("profile_turn", "function calls"),
         ],
     )

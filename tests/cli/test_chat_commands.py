@@ -10,7 +10,7 @@ from conversation_engine.domains.conversations.types import MessageStatus
 from conversation_engine.domains.llm.errors import OverloadedError
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
-from conversation_engine.entrypoints.cli.chat_commands import ChatCommands, Outcome
+from conversation_engine.entrypoints.cli.chat_commands import ChatCommands, Outcome, account_of
 from conversation_engine.entrypoints.cli.chat_session import ChatSession
 from conversation_engine.entrypoints.cli.exit_codes import EXIT_CODES
 from conversation_engine.kernel.errors import Kind
@@ -230,9 +230,37 @@ class TestSlashCommands:
 
     async def test_context_shows_what_the_model_would_be_shown(self, chat: Chat) -> None:
         await chat.type("hi", "/context")
-        question, answer, account = chat.screen.shown
+        question, answer, *account = chat.screen.shown
         assert (question.split(), answer.split()) == (["user", "hi"], ["assistant", "hi"])
-        assert "messages 1 to 2" in account
+        assert any("messages 1 to 2" in line for line in account)
+
+    async def test_context_of_a_question_shows_it_last_and_does_not_say_it(self, chat: Chat) -> None:
+        await chat.type("hi", "/context What are tides?")
+        assert any(line.split()[1:] == ["What", "are", "tides?"] for line in chat.screen.shown)
+        conversation = await chat.session.current()
+        assert conversation is not None
+        assert conversation.message_count == 2
+
+    def test_the_account_has_a_line_for_every_part(self) -> None:
+        manifest = {
+            "strategy": "auto",
+            "budget_tokens": 100,
+            "pinned": {"numbers": [1], "tokens": 5},
+            "summary": {"last": 8, "tokens": 9},
+            "sent": {"first": 9, "last": 12, "tokens": 40, "reason": "fits"},
+            "recalled": {"messages": [{"number": 3, "score": 1.5}], "tokens": 7},
+            "dropped": {"last": 8, "reason": "older"},
+            "prefix": {"share": 0.91},
+        }
+        assert account_of(61, manifest) == [
+            "61 of 100 tokens, strategy auto",
+            "1 pinned messages from before: 5 tokens",
+            "a summary of messages 1 to 8: 9 tokens",
+            "messages 9 to 12: 40 tokens (fits)",
+            "recalled: 3 (score 1.5): 7 tokens",
+            "up to 8 left out (older)",
+            "91% of it began the prompt before, too",
+        ]
 
     @pytest.mark.parametrize("line", ["/context", "/cost"])
     async def test_before_anything_was_said_there_is_nothing_to_show(self, chat: Chat, line: str) -> None:

@@ -29,6 +29,7 @@ from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.errors import InvalidIdError, InvalidInputError
 from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
+from conversation_engine.kernel.windows import NO_OPTIONS
 from tests.conftest import OpenEngine
 
 ADA, EVE = UserId("ada"), UserId("eve")
@@ -139,6 +140,11 @@ class TestCreate:
             last_sequence=0,
             active_leaf_id=None,
             is_branched=False,
+            window=NO_OPTIONS,
+            window_start=0,
+            summarized_through=0,
+            words_through=0,
+            has_pins=False,
             input_tokens=0,
             output_tokens=0,
             cost=Decimal(0),

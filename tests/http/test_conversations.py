@@ -66,6 +66,7 @@ class TestCreate:
             "collection_ids": [],
             "persona_id": None,
             "persona_version": None,
+            "window": None,
             "metadata": {},
             "message_count": 0,
             "active_leaf_id": None,

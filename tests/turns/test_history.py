@@ -275,7 +275,7 @@ class TestWindow:
         await engine.database.write(work)
         with counted() as seen:
             assert await window(engine, talk.id) == ["first", *[str(number) for number in range(400)]]
-        assert seen == {"SELECT conversations": 1, "WITH path(id,": 3}
+        assert seen == {"SELECT conversations": 1, "WITH path(id,": 2}
 
     async def test_of_a_branched_conversation_costs_the_same_statements(self, open_engine: OpenEngine) -> None:
         engine = await open_engine(ScriptedModel(), **WITHOUT_CHORES)

@@ -82,6 +82,7 @@ async def engine(open_engine: OpenEngine) -> ConversationEngine:
         **WITHOUT_CHORES,
         model_context_tokens=512,
         reply_limit_tokens=64,
+        recall_limit_messages=0,
     )
     await asyncio.sleep(CHORES_BEGIN_SECONDS)
     return engine
@@ -103,6 +104,21 @@ class TestStatements:
         with counted() as late:
             await answered(engine, await ask(engine, conversation.id))
         assert early == late == STATEMENTS_OF_A_TURN
+
+    async def test_of_a_window_that_recalls_are_two_more(self, open_engine: OpenEngine) -> None:
+        """At message 400 as at message 4,000."""
+        recalling = await open_engine(
+            ScriptedModel(), **WITHOUT_CHORES, model_context_tokens=512, reply_limit_tokens=64
+        )
+        await asyncio.sleep(CHORES_BEGIN_SECONDS)
+        conversation = await begin(recalling)
+        await lengthen(recalling, conversation.id, 400)
+        await answered(recalling, await ask(recalling, conversation.id))
+        await asyncio.sleep(0.05)
+        await recalling.jobs.drain()
+        with counted() as seen:
+            await recalling.turns.preview(conversation.id, owner_id=ADA, query="And message 7?")
+        assert seen == {"SELECT conversations": 1, "SELECT messages": 2, "SELECT (SELECT": 1}
 
     async def test_hardly_grow_where_the_whole_history_fits(self, open_engine: OpenEngine) -> None:
         """A window of 400 messages may not take as many round trips as it has pages of the first one's size."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from conversation_engine.domains.conversations.pins.service import PinService
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.embeddings.ports import Embedder
@@ -81,9 +82,7 @@ class ConversationEngine:
         self.retrieval = make_retrieval(
             self.database, self.embeddings, settings=self.settings, clock=self.clock, jobs=self.jobs
         )
-        self.conversations: ConversationService
-        self.turns: TurnService
-        self.conversations, self.turns = make_turns(
+        write_path = make_turns(
             self.database,
             self.llm,
             settings=self.settings,
@@ -92,9 +91,12 @@ class ConversationEngine:
             rates=self.rates,
             budgets=self.budgets,
             retrieval=self.retrieval,
+            jobs=self.jobs,
         )
+        self.conversations: ConversationService = write_path.conversations
+        self.pins: PinService = write_path.pins
+        self.turns: TurnService = write_path.turns
         self.rag = RagService(self.conversations, self.turns, self.retrieval)
-
         self.audit = AuditLog(self.database, clock=self.clock)
         self.accounts = make_accounts(self.database, self.audit, settings=self.settings, clock=self.clock)
         self.personas = make_personas(self.database, self.audit, settings=self.settings, clock=self.clock)

@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
+from conversation_engine.domains.context import models as context
 from conversation_engine.domains.conversations import models as conversations
 from conversation_engine.domains.feedback import models as feedback
 from conversation_engine.domains.limits import models as limits
@@ -20,6 +21,7 @@ from conversation_engine.turns import models as turns
 
 _TABLES_ARE_REGISTERED_BY = (
     audit,
+    context,
     conversations,
     feedback,
     idempotency,
@@ -33,7 +35,7 @@ _TABLES_ARE_REGISTERED_BY = (
     users,
 )
 
-SEARCH_INDEXES: Final = ("chunk_fts", "ix_chunks_terms", "ix_chunk_vectors_hnsw")
+SEARCH_INDEXES: Final = ("chunk_fts", "ix_chunks_terms", "ix_chunk_vectors_hnsw", "message_words")
 """What no model can say: FTS5's tables on SQLite, GIN and HNSW on PostgreSQL. The migrations make them."""
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from conversation_engine.domains.context.settings import ContextSettings
 from conversation_engine.domains.conversations.settings import ConversationSettings
 from conversation_engine.domains.limits.settings import LimitSettings
 from conversation_engine.domains.llm.embeddings.settings import EmbeddingSettings
@@ -31,6 +32,7 @@ SETTINGS_PREFIX = "CE_"
 class Settings(
     BaseSettings,
     ConversationSettings,
+    ContextSettings,
     LlmSettings,
     LimitSettings,
     EmbeddingSettings,

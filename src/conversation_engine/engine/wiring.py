@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from conversation_engine.domains.context.service import SummaryService
+from conversation_engine.domains.conversations.pins.service import PinService
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.sessions.service import SessionStore
+from conversation_engine.domains.conversations.words.service import WordService
 from conversation_engine.domains.feedback.service import FeedbackService
 from conversation_engine.domains.limits.rates import DEFAULT_RULES, OFF, RateLimiter, RateRule, parse_rules
 from conversation_engine.domains.limits.service import BudgetService
@@ -52,9 +55,14 @@ from conversation_engine.people.feedback.service import FeedbackDesk
 from conversation_engine.people.records.service import RecordService
 from conversation_engine.people.review.service import ReviewService
 from conversation_engine.people.sessions.service import SessionService
+from conversation_engine.turns.learning import JOB_KIND as WORDS_JOB
+from conversation_engine.turns.learning import WordLearner
 from conversation_engine.turns.runner import OnUsed
 from conversation_engine.turns.service import TurnService
+from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.retrieve import AsAsked, RetrieveStep
+from conversation_engine.turns.summarizing import JOB_KIND as SUMMARY_JOB
+from conversation_engine.turns.summarizing import OWN_MODEL, SummaryKeeper
 from conversation_engine.turns.types import Turn
 
 
@@ -198,6 +206,15 @@ def make_outbox(
     return Outbox(database, jobs=jobs, clock=clock, listeners=listeners, webhook=webhook)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritePath:
+    """The doors to what is said."""
+
+    conversations: ConversationService
+    pins: PinService
+    turns: TurnService
+
+
 def make_turns(
     database: Database,
     llm: LlmService,
@@ -208,10 +225,29 @@ def make_turns(
     rates: RateLimiter,
     budgets: BudgetService,
     retrieval: RetrievalService,
-) -> tuple[ConversationService, TurnService]:
-    """The write path over one database."""
+    jobs: JobQueue,
+) -> "WritePath":
+    """The write path over one database. Raises UnknownModelError for a model of summaries that nobody has."""
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
     conversations = ConversationService(database, clock=clock, settings=settings, ledger=ledger, llm=llm)
+    pins = PinService(conversations=conversations, clock=clock, settings=settings, ledger=ledger)
+    summaries = SummaryService()
+    keeper = SummaryKeeper(
+        database,
+        conversations=conversations,
+        summaries=summaries,
+        llm=llm,
+        jobs=jobs,
+        clock=clock,
+        settings=settings,
+    )
+    words = WordService()
+    learner = WordLearner(database, conversations=conversations, words=words, jobs=jobs)
+    jobs.register(WORDS_JOB, learner)
+    if settings.summary_model is not None:
+        if settings.summary_model != OWN_MODEL:
+            llm.card(settings.summary_model)
+        jobs.register(SUMMARY_JOB, keeper)
     turns = TurnService(
         database,
         conversations=conversations,
@@ -222,9 +258,19 @@ def make_turns(
         signals=signals,
         budgets=budgets,
         retrieve=RetrieveStep(retrieval, resolver=AsAsked(), clock=clock),
+        assemble=AssembleStep(
+            database,
+            conversations=conversations,
+            pins=pins,
+            summaries=summaries,
+            words=words,
+            llm=llm,
+            settings=settings,
+        ),
+        keepers=(keeper, learner),
         on_used=_token_counter(rates) if rates.counts_tokens else None,
     )
-    return conversations, turns
+    return WritePath(conversations=conversations, pins=pins, turns=turns)
 
 
 def make_personas(database: Database, audit: AuditLog, *, settings: Settings, clock: Clock) -> PersonaService:

@@ -70,7 +70,7 @@ def with_evidence(window: Window, evidence: Evidence) -> Window:
     if not evidence.text:
         return window
     *before, newest = window.messages
-    told = WindowMessage(role=newest.role, text=evidence.text + newest.text)
+    told = WindowMessage(newest.role, evidence.text + newest.text, newest.tokens + evidence.tokens)
     manifest = {
         **window.manifest,
         "input_tokens": window.input_tokens + evidence.tokens,

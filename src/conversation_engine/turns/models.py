@@ -23,6 +23,8 @@ class TurnModel(Base):
     model: Mapped[str] = mapped_column(String(255))
     system_prompt: Mapped[str | None] = mapped_column(Text)
     parameters: Mapped[dict[str, Any]] = mapped_column(JsonType)
+    window: Mapped[dict[str, Any] | None] = mapped_column(JsonType)
+    """What people chose of this turn's window."""
     reply_metadata: Mapped[dict[str, Any]] = mapped_column(JsonType)
     retrieval: Mapped[dict[str, Any] | None] = mapped_column(JsonType)
     """How the answer is looked up; NULL: as the conversation says."""

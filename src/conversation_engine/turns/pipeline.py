@@ -63,6 +63,9 @@ class TurnPipeline:
                 run.window = await self._assembled(run)
                 await self._cover(run, run.window)
                 await self._generate(run)
+            if run.is_prompt_too_long:
+                run.window = await self._assembled(run)
+                await self._generate(run)
         except EngineError as error:
             run.error = error
         except Exception:  # noqa: BLE001 - a defect of ours must end the turn, not leave it running
@@ -132,6 +135,7 @@ def _ending(run: TurnRun, *, holder: str) -> Ending:
         attempts=tuple(run.attempts),
         error=None if error is None else TurnError(code=error.code, detail=error.detail),
         manifest=None if run.window is None else run.window.manifest,
+        window_start=None if run.window is None else run.window.start,
         is_checkpointed=run.live.is_checkpointed,
         is_fallback=run.is_fallback,
         holder=holder,

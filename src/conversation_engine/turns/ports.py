@@ -1,9 +1,18 @@
-"""What turns need from outside."""
+"""What turns need from outside, and what they let others do."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from conversation_engine.domains.conversations.types import Utterance
+from conversation_engine.turns.run import TurnRun
+
+
+class Keeper(Protocol):
+    """Keeps something of a conversation that turns do not wait for."""
+
+    async def consider(self, run: TurnRun) -> None:
+        """A turn has ended and was told of: is there something to do? Never raises, and is quick."""
+        ...
 
 
 class QuestionResolver(Protocol):

@@ -94,6 +94,7 @@ class TurnRecovery:
             attempts=(),
             error=None if wanted is TurnState.CANCELLED else INTERRUPTED,
             manifest=None,
+            window_start=None,
             is_checkpointed=True,
             holder=holder,
             is_promised=True,

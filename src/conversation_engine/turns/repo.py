@@ -16,6 +16,7 @@ from conversation_engine.infra.db.prepared import Prepared
 from conversation_engine.kernel.ids import ConversationId, TurnId, UserId
 from conversation_engine.kernel.paging import Cursor
 from conversation_engine.kernel.people import Role
+from conversation_engine.kernel.windows import WindowOptions
 from conversation_engine.turns.models import ReplyCheckpointModel, TurnModel
 from conversation_engine.turns.types import Lease, QueuedMessage, Turn, TurnError, TurnState
 
@@ -348,6 +349,7 @@ def _row(turn: Turn) -> dict[str, Any]:
         "model": turn.model,
         "system_prompt": turn.system_prompt,
         "parameters": turn.sampling.as_json(),
+        "window": turn.window.as_json(),
         "reply_metadata": turn.reply_metadata,
         "retrieval": turn.retrieval and turn.retrieval.as_json(),
         "user_message_id": turn.user_message_id,
@@ -367,6 +369,7 @@ def _turn(row: Row[Any]) -> Turn:
         model=row.model,
         system_prompt=row.system_prompt,
         sampling=Sampling.from_json(row.parameters),
+        window=WindowOptions.from_json(row.window),
         reply_metadata=row.reply_metadata,
         retrieval=RetrievalOptions.from_json(row.retrieval) if row.retrieval else None,
         user_message_id=row.user_message_id,

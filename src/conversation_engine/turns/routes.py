@@ -13,6 +13,7 @@ from conversation_engine.infra.web.once import RequestOnce
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, parse_id
 from conversation_engine.kernel.once import Once
+from conversation_engine.kernel.windows import NO_OPTIONS, WindowOptions, WindowStrategy
 from conversation_engine.turns.schemas import (
     AnswerIn,
     RemovedOut,
@@ -195,10 +196,24 @@ async def get_manifest(
 
 @router.get("/context")
 async def preview_context(
-    conversation_id: ConversationPath, caller: Caller, turns: Turns, model: str | None = None
+    conversation_id: ConversationPath,
+    caller: Caller,
+    turns: Turns,
+    *,
+    query: Annotated[
+        str | None, Query(description="What would be said; unset: the model would answer what is there.")
+    ] = None,
+    model: str | None = None,
+    strategy: Annotated[WindowStrategy | None, Query(description="Unset: as the conversation says.")] = None,
 ) -> WindowOut:
-    """What the model would be shown now, without calling it."""
-    window = await turns.preview(conversation_id, owner_id=caller.user_id, model=model)
+    """Exactly what the model would be shown, and why, without saying it or calling the model."""
+    window = await turns.preview(
+        conversation_id,
+        owner_id=caller.user_id,
+        model=model,
+        query=query,
+        options=WindowOptions(strategy=strategy),
+    )
     messages = [{"role": message.role, "content": message.text} for message in window.messages]
     return WindowOut(messages=messages, manifest=window.manifest)
 
@@ -211,6 +226,7 @@ def _new_turn(conversation_id: ConversationId, body: AnswerIn, caller: Caller, o
         content=None,
         model=body.model,
         sampling=body.sampling(),
+        window=body.window.options() if body.window else NO_OPTIONS,
         on_busy=body.on_busy,
         once=once,
     )

@@ -7,6 +7,7 @@ from typing import Final
 
 from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.conversations.types import Conversation, Utterance
+from conversation_engine.domains.llm.errors import ContextTooLongError
 from conversation_engine.domains.llm.service import Answer
 from conversation_engine.domains.llm.types import Attempt, ModelCard
 from conversation_engine.kernel.errors import EngineError
@@ -49,6 +50,11 @@ class TurnRun:
             self.stop_as = state
         if self.generation is not None:
             self.generation.cancel()
+
+    @property
+    def is_prompt_too_long(self) -> bool:
+        """Whether the provider said so, and nothing else."""
+        return isinstance(self.error, ContextTooLongError) and self.live.length == 0
 
     def outcome(self) -> TurnState:
         """The state it ends in."""

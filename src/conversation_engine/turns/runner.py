@@ -17,6 +17,7 @@ from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, TurnId
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.pipeline import TurnPipeline
+from conversation_engine.turns.ports import Keeper
 from conversation_engine.turns.recovery import TurnRecovery
 from conversation_engine.turns.reply_log import ReplyLog
 from conversation_engine.turns.repo import TurnRepo
@@ -55,6 +56,8 @@ class TurnRunner:
         llm: LlmService,
         clock: Clock,
         settings: TurnSettings,
+        assemble: AssembleStep,
+        keepers: Sequence[Keeper],
         line: TurnLine,
         ledger: IdempotencyLedger,
         signals: Signals,
@@ -66,6 +69,7 @@ class TurnRunner:
         self._clock = clock
         self._settings = settings
         self._line = line
+        self._keepers = keepers
         self._ledger = ledger
         self._signals = signals
         self._spending = spending
@@ -79,22 +83,17 @@ class TurnRunner:
             on_lost=self._lose,
             on_durable=lambda turn_id: signals.publish(turn_topic(turn_id)),
         )
-        self.assemble = AssembleStep(database, conversations=conversations, llm=llm)
         record = RecordStep(database, conversations=conversations, llm=llm, clock=clock, line=line, spending=spending)
         self._recovery = TurnRecovery(
             database, conversations=conversations, record=record, line=line, clock=clock, mode=settings.recovery
         )
+        log, holder, on_broken = self._reply_log, self._holder, settings.on_broken_reply
+        generate = GenerateStep(database, llm=llm, reply_log=log, holder=holder, on_broken=on_broken)
         self._pipeline = TurnPipeline(
             database,
             retrieve=retrieve,
-            assemble=self.assemble,
-            generate=GenerateStep(
-                database,
-                llm=llm,
-                reply_log=self._reply_log,
-                holder=self._holder,
-                on_broken=settings.on_broken_reply,
-            ),
+            assemble=assemble,
+            generate=generate,
             record=record,
             reply_log=self._reply_log,
             spending=spending,
@@ -194,6 +193,8 @@ class TurnRunner:
             usage = total_usage(run.attempts)
             await self._on_used(run.turn, usage.input_tokens + usage.output_tokens)
         await self._signals.publish(turn_topic(run.turn.id))
+        for keeper in self._keepers:
+            await keeper.consider(run)
 
     async def _look_after_line(self, conversation_id: ConversationId) -> None:
         for seconds in LOOK_AGAIN_SECONDS:

@@ -8,7 +8,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from conversation_engine.domains.conversations.schemas import ContentField, JsonObject, MessageOut, RequestBody
+from conversation_engine.domains.conversations.schemas import (
+    ContentField,
+    JsonObject,
+    MessageOut,
+    RequestBody,
+    WindowOptionsIn,
+)
 from conversation_engine.domains.conversations.types import BusyPolicy
 from conversation_engine.domains.llm.types import Attempt, Sampling, UsageSource
 from conversation_engine.infra.web.event_stream import HEARTBEAT, frame
@@ -39,6 +45,7 @@ class AnswerIn(RequestBody):
         description="If the conversation is still answering: `reject` this turn (409), `queue` it, or `interrupt` "
         "the running one. Unset: as the server is set up.",
     )
+    window: WindowOptionsIn | None = Field(None, description="For this turn only. Unset: as the conversation says.")
 
     def sampling(self) -> Sampling:
         """How the reply is to be drawn."""

@@ -1,7 +1,7 @@
 """What one can do with turns."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -9,21 +9,24 @@ from uuid import UUID
 from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.conversations.checks import checked_limit
 from conversation_engine.domains.conversations.service import ConversationService
-from conversation_engine.domains.conversations.types import MOST_PER_PAGE, BusyPolicy
+from conversation_engine.domains.conversations.types import MOST_PER_PAGE, BusyPolicy, MessageRole, NewMessage
 from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
+from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId, parse_id
 from conversation_engine.kernel.once import Once
 from conversation_engine.kernel.paging import Cursor, Page, make_page
+from conversation_engine.kernel.windows import NO_OPTIONS, WindowOptions
 from conversation_engine.turns.errors import ShuttingDownError, TurnInProgressError, TurnNotFoundError
 from conversation_engine.turns.history import parent_of_edit, question_of
 from conversation_engine.turns.line import TurnLine
+from conversation_engine.turns.ports import Keeper
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.runner import OnUsed, TurnRunner
 from conversation_engine.turns.session_rules import as_shown, check_free
@@ -31,6 +34,7 @@ from conversation_engine.turns.settings import TurnSettings
 from conversation_engine.turns.spending import TurnSpending
 from conversation_engine.turns.state import is_final
 from conversation_engine.turns.steps.admit import AdmitStep
+from conversation_engine.turns.steps.assemble import AssembleStep, WindowRequest
 from conversation_engine.turns.steps.retrieve import RetrieveStep
 from conversation_engine.turns.topics import process_topic, turn_topic
 from conversation_engine.turns.types import NewTurn, Turn, TurnDetail, TurnEnded, TurnEvent, TurnState
@@ -54,6 +58,8 @@ class TurnService:
         llm: LlmService,
         clock: Clock,
         settings: TurnSettings,
+        assemble: AssembleStep,
+        keepers: Sequence[Keeper],
         ledger: IdempotencyLedger,
         signals: Signals,
         budgets: BudgetService,
@@ -88,6 +94,8 @@ class TurnService:
             llm=llm,
             clock=clock,
             settings=settings,
+            assemble=assemble,
+            keepers=keepers,
             line=self._line,
             ledger=ledger,
             signals=signals,
@@ -95,13 +103,11 @@ class TurnService:
             retrieve=retrieve,
             on_used=on_used,
         )
+        beat = settings.heartbeat_seconds
         self._watch = TurnWatch(
-            database,
-            runner=self._runner,
-            signals=signals,
-            detail_of=self._ended,
-            heartbeat_seconds=settings.heartbeat_seconds,
+            database, runner=self._runner, signals=signals, detail_of=self._ended, heartbeat_seconds=beat
         )
+        self._assemble = assemble
         self._signals = signals
         self._entering: set[asyncio.Task[Any]] = set()
 
@@ -201,18 +207,34 @@ class TurnService:
         owner_id: UserId,
         model: str | None = None,
         system_prompt: str | None = None,
+        query: str | None = None,
+        options: WindowOptions = NO_OPTIONS,
     ) -> Window:
-        """What the model would be shown now, without calling it. `system_prompt` as in `NewTurn`."""
+        """What the model would be shown if `query` were said now (`None`: to answer what is there), without a call.
 
-        def work(tx: Tx) -> Window:
+        `system_prompt` and `options` as in `NewTurn`. Raises what a turn would.
+        """
+        if query is not None:
+            self._conversations.checked_message(_unsaid(query))
+        if system_prompt is not None:
+            system_prompt = self._conversations.checked_prompt(system_prompt)
+
+        def work(tx: Tx) -> WindowRequest:
             conversation = self._conversations.owned(tx, conversation_id, owner_id=owner_id)
             check_free(conversation, model=model, system_prompt=system_prompt)
             if system_prompt is not None:
-                conversation = replace(conversation, system_prompt=self._conversations.checked_prompt(system_prompt))
-            card = self._llm.card(model or conversation.model)
-            return as_shown(conversation, self._runner.assemble.window(tx, conversation, card, Sampling()))
+                conversation = replace(conversation, system_prompt=system_prompt)
+            return WindowRequest(
+                conversation=conversation,
+                card=self._llm.card(model or conversation.model),
+                sampling=Sampling(),
+                options=options,
+                newest=self._assemble.first_page(tx, conversation),
+                query=query,
+            )
 
-        return await self._database.read(work)
+        wanted = await self._database.read(work)
+        return as_shown(wanted.conversation, await self._assemble.window(wanted))
 
     async def list_of(
         self,
@@ -340,3 +362,7 @@ class TurnService:
             reply=self._conversations.find_message(tx, turn.conversation_id, turn.reply_message_id),
             attempts=tuple(self._llm.attempts_of(tx, turn.id)),
         )
+
+
+def _unsaid(query: str) -> NewMessage:
+    return NewMessage(id=MessageId(new_id()), role=MessageRole.USER, content=query)

@@ -12,6 +12,7 @@ from conversation_engine.domains.retrieval.types import RetrievalOptions
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId
 from conversation_engine.kernel.once import Once
 from conversation_engine.kernel.people import Role
+from conversation_engine.kernel.windows import NO_OPTIONS, WindowOptions
 
 MOST_ATTEMPTS: Final = 2
 """How often a reply may be begun: anew after its process died or the model broke off, where the settings say so."""
@@ -45,6 +46,8 @@ class NewTurn:
     system_prompt: str | None = None
     """For this turn only, in place of the conversation's; `None`: the conversation's; empty: none at all."""
     sampling: Sampling = field(default_factory=Sampling)
+    window: WindowOptions = NO_OPTIONS
+    """For this turn only; what is left open is as the conversation says, or the settings."""
     message_metadata: Mapping[str, Any] = field(default_factory=dict)
     reply_metadata: Mapping[str, Any] = field(default_factory=dict)
     """Merged into the reply's metadata, beside provider and model."""
@@ -97,6 +100,8 @@ class Turn:
     system_prompt: str | None
     """As in `NewTurn`."""
     sampling: Sampling
+    window: WindowOptions
+    """As in `NewTurn`."""
     reply_metadata: Mapping[str, Any]
     retrieval: RetrievalOptions | None
     """As in `NewTurn`."""

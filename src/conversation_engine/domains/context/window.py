@@ -1,58 +1,298 @@
-"""The basic window: the system prompt, then the newest messages that fit."""
+"""Which messages a model is shown, in which order, and the account of it.
 
-from collections.abc import Iterable
-from typing import Final
+The order never changes: system prompt, pinned messages, summary, history, what was recalled, the message to answer.
+What stands in front changes least, so that the provider's prompt cache can reuse it from turn to turn. For the same
+reason the history loses a block of old messages at a time, not one a turn.
+"""
 
-from conversation_engine.domains.context.errors import MessageTooLongError, NothingToAnswerError
-from conversation_engine.domains.context.types import Candidate, Window, WindowMessage
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from typing import Any, Final
 
-STRATEGY: Final = "token_budget"
+from conversation_engine.domains.context.errors import MessageTooLongError
+from conversation_engine.domains.context.types import (
+    Budget,
+    Candidate,
+    Choice,
+    Digest,
+    Frame,
+    History,
+    Recalled,
+    Window,
+    WindowMessage,
+)
+from conversation_engine.kernel.windows import TooLongPolicy
+
+PINNED_SHARE: Final = 0.5
+"""Of the room beside the system prompt and the newest message: pins must not push out the whole conversation."""
+CUT_MARK: Final = "\n\n[… {tokens} tokens left out …]\n\n"
+CUT_STEP: Final = 0.9
+NOTHING_DROPPED: Final = "everything fits"
+BLOCK_DROPPED: Final = "the newest that fit; old ones are left out a block at a time"
+ASKED_FOR: Final = "as many as were asked for"
 
 
-def plan_window(
-    newest_first: Iterable[Candidate],
+def frame_of(
+    newest: Candidate,
     *,
     system_prompt: str | None,
     system_tokens: int,
-    overhead_tokens: int,
-    budget_tokens: int,
-) -> Window:
-    """Choose what is shown.
+    budget: Budget,
+    pinned: Sequence[Candidate],
+    too_long: TooLongPolicy,
+    count: Callable[[str], int],
+) -> Frame:
+    """What is shown in any case. `count` tells how many of the model's tokens a text is.
 
-    `newest_first` is read lazily, only as far as there is room, so a long conversation costs what a short one
-    costs. `overhead_tokens` is the chat template's share of each message. The window never exceeds `budget_tokens`
-    and holds the newest message always: MessageTooLongError when that is impossible, NothingToAnswerError when
-    there is none.
+    Raises MessageTooLongError when the newest message does not fit, unless it may be cut and something of it fits.
     """
-    used = system_tokens + overhead_tokens if system_prompt else 0
+    used = system_tokens + budget.overhead_tokens if system_prompt else 0
+    room = budget.total_tokens - used - budget.overhead_tokens
+    shown = newest
+    if newest.tokens > room:
+        needed = used + newest.tokens + budget.overhead_tokens
+        cut = _cut(newest, room, count) if too_long is TooLongPolicy.CUT else None
+        if cut is None:
+            raise MessageTooLongError(needed_tokens=needed, budget_tokens=budget.total_tokens)
+        shown = cut
+    fitting = _fitting_pins(pinned, (room - shown.tokens) * PINNED_SHARE, budget.overhead_tokens)
+    return Frame(
+        system_prompt=system_prompt or None,
+        system_tokens=system_tokens,
+        newest=shown,
+        cut_tokens=newest.tokens - shown.tokens,
+        pinned=fitting,
+        pinned_without_room=len(pinned) - len(fitting),
+    )
+
+
+def choose_history(
+    older: Iterator[Candidate],
+    *,
+    frame: Frame,
+    budget: Budget,
+    choice: Choice,
+    start: int,
+    digests: Sequence[Digest] = (),
+    is_linear: bool = True,
+) -> History:
+    """Choose among `older`, newest first, which is read only as far as there is room.
+
+    The history begins at `start` again as long as that fits; then it drops a block: down to the first of `digests`
+    (oldest first) that makes it fit, or to `choice.keep_share` of the room. `is_linear`: the conversation has no
+    branches, so every summary of it is one of this path.
+    """
+    room = history_tokens(frame, budget)
     kept: list[Candidate] = []
-    first_dropped: int | None = None
-    for candidate in newest_first:
-        needed = used + candidate.tokens + overhead_tokens
-        if needed > budget_tokens:
-            if not kept:
-                raise MessageTooLongError(needed_tokens=needed, budget_tokens=budget_tokens)
-            first_dropped = candidate.sequence_number
+    used, beyond, is_before_start = 0, None, False
+    fewest = room * choice.keep_share / 2  # another model's start, or one before a deletion, is no start for this one
+    for candidate in older:
+        cost = candidate.tokens + budget.overhead_tokens
+        if choice.most_messages is not None and len(kept) + 1 >= choice.most_messages:
+            return _history(kept, None, candidate, ASKED_FOR)
+        is_before_start = candidate.sequence_number < start and used >= fewest
+        if is_before_start or used + cost > room:
+            beyond = candidate
             break
         kept.append(candidate)
-        used = needed
-    if not kept:
-        raise NothingToAnswerError
-    kept.reverse()
-    shown = [WindowMessage(role="system", text=system_prompt)] if system_prompt else []
-    shown += [WindowMessage(candidate.role, candidate.text) for candidate in kept]
-    manifest = {
-        "strategy": STRATEGY,
-        "budget_tokens": budget_tokens,
-        "input_tokens": used,
-        "system": {"tokens": system_tokens, "reason": "always sent"} if system_prompt else None,
-        "sent": {
-            "first": kept[0].sequence_number,
-            "last": kept[-1].sequence_number,
-            "count": len(kept),
-            "tokens": sum(candidate.tokens for candidate in kept),
-            "reason": "the newest that fit",
+        used += cost
+    if beyond is None:
+        return _history(kept, None, None, NOTHING_DROPPED)
+    if choice.most_messages is not None:
+        return _history(kept, None, beyond, BLOCK_DROPPED)
+    path = None if is_linear else {*(candidate.sequence_number for candidate in kept), beyond.sequence_number}
+    usable = [digest for digest in digests if path is None or digest.last in path]
+    if is_before_start:
+        first = kept[-1].sequence_number if kept else beyond.sequence_number + 1
+        digest = _newest_before(first, usable)
+        if digest is None or used + digest.tokens + budget.overhead_tokens <= room:
+            return _history(kept, digest, beyond, BLOCK_DROPPED)
+    return _with_block_dropped(kept, usable, beyond, room=room, overhead=budget.overhead_tokens, choice=choice)
+
+
+def history_tokens(frame: Frame, budget: Budget) -> int:
+    """The room that is left for older messages and their summary."""
+    overhead = budget.overhead_tokens
+    system = frame.system_tokens + overhead if frame.system_prompt else 0
+    pinned = sum(pin.tokens + overhead for pin in frame.pinned)
+    return budget.total_tokens - system - frame.newest.tokens - overhead - pinned - recall_tokens(frame, budget)
+
+
+def recall_tokens(frame: Frame, budget: Budget) -> int:
+    """The room that is kept free for recalled messages: a small part, so that it never displaces the history."""
+    overhead = budget.overhead_tokens
+    fixed = (frame.system_tokens if frame.system_prompt else 0) + frame.newest.tokens + 2 * overhead
+    return max(0, min(budget.recall_tokens, (budget.total_tokens - fixed) // 4))
+
+
+def make_window(
+    frame: Frame,
+    history: History,
+    *,
+    budget: Budget,
+    choice: Choice,
+    note: tuple[str, int] | None = None,
+    recalled: Sequence[Recalled] = (),
+) -> Window:
+    """Put everything in its place. `note` is what stands for the `recalled` messages, with its tokens."""
+    overhead = budget.overhead_tokens
+    kept, digest, newest = history.kept, history.digest, frame.newest
+    inside = {candidate.sequence_number for candidate in kept} | {newest.sequence_number}
+    pinned = [pin for pin in frame.pinned if pin.sequence_number not in inside]
+    stable = [WindowMessage("system", frame.system_prompt, frame.system_tokens)] if frame.system_prompt else []
+    stable += [WindowMessage(role, text, tokens) for _, role, text, tokens in pinned]
+    if digest:
+        stable.append(WindowMessage("user", digest.text, digest.tokens))
+    stable += [WindowMessage(role, text, tokens) for _, role, text, tokens in kept]
+    messages = [*stable, WindowMessage("user", *note)] if note else list(stable)
+    messages.append(WindowMessage(newest.role, newest.text, newest.tokens))
+    used = sum([message[2] for message in messages]) + overhead * len(messages)
+    return Window(
+        messages=messages,
+        input_tokens=used,
+        stable_messages=len(stable),
+        start=kept[0].sequence_number if kept and history.newest_dropped is not None else 0,
+        takes_summaries=choice.uses_summary,
+        recall_scope=choice.recall_scope,
+        manifest={
+            "strategy": choice.strategy.value,
+            "budget_tokens": budget.total_tokens,
+            "input_tokens": used,
+            "system": _part(frame.system_tokens, "always sent") if frame.system_prompt else None,
+            "pinned": _pinned(frame, pinned),
+            "summary": _summarised(digest),
+            "sent": _sent(kept, frame, history.reason),
+            "recalled": _recalled(recalled, note),
+            "dropped": _dropped(history),
         },
-        "dropped": {"last": first_dropped, "reason": "older than what fits"} if first_dropped else None,
+    )
+
+
+def _fitting_pins(pinned: Sequence[Candidate], room: float, overhead: int) -> list[Candidate]:
+    """The newest of them that have room, oldest first."""
+    fitting: list[Candidate] = []
+    for pin in reversed(pinned):
+        room -= pin.tokens + overhead
+        if room < 0:
+            break
+        fitting.append(pin)
+    return fitting[::-1]
+
+
+def _with_block_dropped(
+    kept: Sequence[Candidate],
+    digests: Sequence[Digest],
+    beyond: Candidate,
+    *,
+    room: int,
+    overhead: int,
+    choice: Choice,
+) -> History:
+    """`kept` is newest first and as much as fits."""
+    costs = list(accumulate(candidate.tokens + overhead for candidate in kept))
+    numbers = [candidate.sequence_number for candidate in kept]
+    oldest = beyond.sequence_number
+    for digest in digests:
+        if digest.last < oldest:
+            continue
+        after = sum(number > digest.last for number in numbers)
+        if after and costs[after - 1] + digest.tokens + overhead <= room:
+            dropped = kept[after] if after < len(kept) else beyond
+            return _history(kept[:after], digest, dropped, BLOCK_DROPPED)
+    staying = sum(cost <= room * choice.keep_share for cost in costs)
+    while staying > 1 and kept[staying - 1].role == "assistant":  # a reply whose question is left out
+        staying -= 1
+    dropped = kept[staying] if staying < len(kept) else beyond
+    digest_before = _newest_before(numbers[staying - 1] if staying else beyond.sequence_number + 1, digests)
+    used = costs[staying - 1] if staying else 0
+    if digest_before is not None and used + digest_before.tokens + overhead > room:
+        digest_before = None
+    return _history(kept[:staying], digest_before, dropped, BLOCK_DROPPED)
+
+
+def _newest_before(start: int, digests: Sequence[Digest]) -> Digest | None:
+    return next((digest for digest in reversed(digests) if digest.last < start), None)
+
+
+def _history(
+    newest_first: Sequence[Candidate], digest: Digest | None, dropped: Candidate | None, reason: str
+) -> History:
+    number = None if dropped is None else dropped.sequence_number
+    return History(kept=newest_first[::-1], digest=digest, newest_dropped=number, reason=reason)
+
+
+def _cut(newest: Candidate, room: int, count: Callable[[str], int]) -> Candidate | None:
+    """Its beginning and its end, as much as fits; `None` when nothing does."""
+    text = newest.text
+    length = int(len(text) * room / newest.tokens) if room > 0 else 0
+    while length >= 2:
+        tail = length // 3
+        mark = CUT_MARK.format(tokens=newest.tokens - int(newest.tokens * length / len(text)))
+        shorter = text[: length - tail] + mark + text[len(text) - tail :]
+        tokens = count(shorter)
+        if tokens <= room:
+            return newest._replace(text=shorter, tokens=tokens)
+        length = int(length * CUT_STEP)
+    return None
+
+
+def _part(tokens: int, reason: str) -> dict[str, Any]:
+    return {"tokens": tokens, "reason": reason}
+
+
+def _pinned(frame: Frame, pinned: Sequence[Candidate]) -> dict[str, Any] | None:
+    if not pinned and not frame.pinned_without_room:
+        return None
+    return {
+        "numbers": [pin.sequence_number for pin in pinned],
+        "tokens": sum(pin.tokens for pin in pinned),
+        "without_room": frame.pinned_without_room,
+        "reason": "pinned, and older than the messages sent",
     }
-    return Window(messages=shown, input_tokens=used, manifest=manifest)
+
+
+def _summarised(digest: Digest | None) -> dict[str, Any] | None:
+    if digest is None:
+        return None
+    return {
+        "id": digest.id,
+        "first": digest.first,
+        "last": digest.last,
+        "tokens": digest.tokens,
+        "reason": "stands for what was left out",
+    }
+
+
+def _sent(kept: Sequence[Candidate], frame: Frame, reason: str) -> dict[str, Any]:
+    newest = frame.newest
+    sent = {
+        "first": kept[0].sequence_number if kept else newest.sequence_number,
+        "last": newest.sequence_number,
+        "count": len(kept) + 1,
+        "tokens": sum(candidate.tokens for candidate in kept) + newest.tokens,
+        "reason": reason,
+    }
+    return sent | {"cut_tokens": frame.cut_tokens} if frame.cut_tokens else sent
+
+
+def _recalled(recalled: Sequence[Recalled], note: tuple[str, int] | None) -> dict[str, Any] | None:
+    if not recalled or note is None:
+        return None
+    messages = [
+        {"number": one.candidate.sequence_number, "tokens": one.candidate.tokens, "score": round(one.score, 3)}
+        | ({"conversation_id": one.conversation_id} if one.conversation_id else {})
+        for one in recalled
+    ]
+    return {"messages": messages, "tokens": note[1], "reason": "older, and to do with the question"}
+
+
+def _dropped(history: History) -> dict[str, Any] | None:
+    if history.newest_dropped is None:
+        return None
+    covered = history.digest.last if history.digest else 0
+    is_covered = covered >= history.newest_dropped
+    return {
+        "last": history.newest_dropped,
+        "summarised_to": covered or None,
+        "reason": "older than what is sent; the summary covers them" if is_covered else "older than what is sent",
+    }

@@ -1,8 +1,16 @@
 """What a change of a conversation writes. Pure."""
 
+from dataclasses import replace
 from datetime import datetime
 
-from conversation_engine.domains.conversations.types import Conversation, ConversationStatus, Message, NewConversation
+from conversation_engine.domains.conversations.types import (
+    Conversation,
+    ConversationStatus,
+    Message,
+    NewConversation,
+    NewMessage,
+)
+from conversation_engine.kernel.ids import MessageId, parse_id
 
 
 def forked(source: Conversation, message: Message) -> NewConversation:
@@ -19,6 +27,7 @@ def forked(source: Conversation, message: Message) -> NewConversation:
         persona_version=source.persona_version,
         supervisor_id=source.supervisor_id,
         sampling=source.sampling,
+        window=source.window,
         metadata={**source.metadata, "forked_from": origin},
     )
 
@@ -29,3 +38,8 @@ def status_values(conversation: Conversation, status: ConversationStatus | None,
         return {}
     is_over = status is not ConversationStatus.ACTIVE
     return {"status": status.value, "ended_at": (conversation.ended_at or at) if is_over else None}
+
+
+def with_known_parent(new: NewMessage) -> NewMessage:
+    """`new`, its parent's id as we write ids. Raises InvalidIdError."""
+    return new if new.parent_id is None else replace(new, parent_id=MessageId(parse_id(new.parent_id)))

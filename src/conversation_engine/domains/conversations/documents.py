@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from conversation_engine.domains.conversations.types import Content
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.text import is_storable
 
@@ -37,6 +38,11 @@ def checked_json(document: object, *, name: str, limit_characters: int) -> str:
             f"The {name} holds a NUL character or half a character. Send valid UTF-8 text.", field=name
         )
     return text
+
+
+def as_text(content: Content) -> str:
+    """What a message says, as a model reads it."""
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
 
 
 def _is_deeper(document: object, levels: int) -> bool:

@@ -82,3 +82,13 @@ class MessageNotFoundError(EngineError):
 
     def __init__(self, message_id: MessageId) -> None:
         super().__init__("There is no such message in that conversation.", message_id=message_id)
+
+
+class TooManyPinsError(EngineError):
+    """Pinned messages stay in every window, so there may not be many."""
+
+    code = "too_many_pins"
+    kind = Kind.CONFLICT
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} messages are pinned here already. Unpin one first.", limit=limit)

@@ -42,6 +42,14 @@ class ConversationModel(Base):
     supervisor_id: Mapped[str | None] = mapped_column(String(255))
     """Who may read along: the client's teacher."""
     sampling: Mapped[dict[str, Any] | None] = mapped_column(JsonType)
+    window: Mapped[dict[str, Any] | None] = mapped_column(JsonType)
+    """What people chose of its windows."""
+    window_start: Mapped[int] = mapped_column(Integer, server_default="0")
+    """Where the last turn's window began; the next one begins there again while that fits."""
+    summarized_through: Mapped[int] = mapped_column(Integer, server_default="0")
+    words_through: Mapped[int] = mapped_column(Integer, server_default="0")
+    has_pins: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    """Whether any message may be pinned: where none is, nobody has to look."""
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JsonType)
     message_count: Mapped[int] = mapped_column(Integer, default=0)
     last_sequence: Mapped[int] = mapped_column(Integer, default=0)
@@ -96,6 +104,7 @@ class MessageModel(Base):
     status: Mapped[str] = mapped_column(String(20))
     is_fallback: Mapped[bool] = mapped_column(Boolean, server_default=false())
     """Beside the status, whose constraint SQLite cannot widen without rebuilding the table."""
+    is_pinned: Mapped[bool] = mapped_column(Boolean, server_default=false())
     token_count: Mapped[int | None] = mapped_column(Integer)
     cost: Mapped[Decimal | None] = mapped_column(MoneyType)
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JsonType)
@@ -108,4 +117,11 @@ class MessageModel(Base):
         CheckConstraint("status IN ('complete', 'partial')", name="status_known"),
         Index("ix_messages_llm_request_id", "llm_request_id"),
         Index("ix_messages_parent_id", "parent_id", "conversation_id"),
+        Index(
+            "ix_messages_pinned",
+            "conversation_id",
+            "sequence_number",
+            sqlite_where=text("is_pinned"),
+            postgresql_where=text("is_pinned"),
+        ),
     )

@@ -1,7 +1,7 @@
 """Every query about conversations and messages."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    tuple_,
     update,
 )
 
@@ -75,7 +76,12 @@ _count_one = (
 """Allocates the next sequence number and adds to the totals; its row lock orders concurrent writers."""
 _append = _count_one.where(_conversations.c.status == ConversationStatus.ACTIVE.value)
 _APPEND_REPLY = Prepared(
-    _count_one.values(last_parent_id=case((_conversations.c.is_branched & _IS_THERE, _parent), else_=_leaf))
+    _count_one.values(
+        last_parent_id=case((_conversations.c.is_branched & _IS_THERE, _parent), else_=_leaf),
+        window_start=func.coalesce(
+            bindparam("start", type_=_conversations.c.window_start.type), _conversations.c.window_start
+        ),
+    )
 )
 _APPEND_NEXT = Prepared(_append.values(last_parent_id=_leaf))
 _APPEND_UNDER = Prepared(
@@ -130,6 +136,15 @@ _NEWEST_ABOVE = _newest_of_path(
     .where(_child.c.conversation_id == bindparam("conversation_id"), _child.c.sequence_number == bindparam("before"))
     .scalar_subquery()
 )
+_PINNED = (
+    select(*_UTTERANCE)
+    .where(_messages.c.conversation_id == bindparam("conversation_id"), _messages.c.is_pinned, ~_messages.c.is_fallback)
+    .order_by(_messages.c.sequence_number)
+)
+_path_numbers = _path_from(_IS_MESSAGE, _messages.c.sequence_number, count=bindparam("count"))
+_NUMBERS_ON_PATH = select(_path_numbers.c.sequence_number).where(
+    _path_numbers.c.sequence_number.in_(bindparam("numbers", expanding=True))
+)
 _PATH = select(_path_from(_IS_MESSAGE).c.id)
 # Nested: Python's sqlite3 counts the rows of a statement that begins with DELETE, not of one that begins with WITH.
 _subtree = (
@@ -163,6 +178,7 @@ class ConversationRepo:
                 "persona_version": new.persona_version,
                 "supervisor_id": new.supervisor_id,
                 "sampling": new.sampling.as_json() if new.sampling else None,
+                "window": new.window.as_json(),
                 "metadata": dict(new.metadata or {}),
                 "created_at": at,
                 "updated_at": at,
@@ -194,7 +210,8 @@ class ConversationRepo:
 
         Where nothing has siblings it goes to the end, behind what was said meanwhile; else under its parent.
         """
-        return self._count(tx, _APPEND_REPLY, usage, new, conversation_id=conversation_id, owner=owner_id, at=at)
+        values = {"conversation_id": conversation_id, "owner": owner_id, "start": new.window_start, "at": at}
+        return self._count(tx, _APPEND_REPLY, usage, new, **values)
 
     def add_usage(self, tx: Tx, conversation_id: ConversationId, usage: Usage, *, at: datetime) -> None:
         """Add to the totals of a conversation in which nothing was said."""
@@ -325,6 +342,31 @@ class MessageRepo:
         page = _keyset(query, _messages.c.sequence_number, cursor, count, newest_first=newest_first)
         return [_as_message(row) for row in tx.execute(page, {"message": leaf_id})]
 
+    def set_pinned(self, tx: Tx, message_id: MessageId, *, is_pinned: bool) -> None:
+        """Pin a message or take its pin away."""
+        tx.execute(update(_messages).where(_messages.c.id == message_id).values(is_pinned=is_pinned))
+
+    def list_pinned(self, tx: Tx, conversation_id: ConversationId) -> list[Utterance]:
+        """The pinned messages of a conversation, in order; a handful at most."""
+        return _utterances(tx.execute(_PINNED, {"conversation_id": conversation_id}).all())
+
+    def list_at(self, tx: Tx, places: Collection[tuple[ConversationId, int]]) -> list[tuple[ConversationId, Utterance]]:
+        """The messages at these sequence numbers of these conversations."""
+        at = tuple_(_messages.c.conversation_id, _messages.c.sequence_number).in_(list(places))
+        rows = tx.execute(select(*_UTTERANCE, _messages.c.conversation_id).where(at, ~_messages.c.is_fallback)).all()
+        said = _utterances(row[:-1] for row in rows)
+        return [(row[-1], utterance) for row, utterance in zip(rows, said, strict=True)]
+
+    def id_of(self, tx: Tx, conversation_id: ConversationId, sequence_number: int) -> MessageId | None:
+        """The message of this number; `None` when it is deleted."""
+        wanted = (_messages.c.conversation_id == conversation_id, _messages.c.sequence_number == sequence_number)
+        found: MessageId | None = tx.scalar(select(_messages.c.id).where(*wanted))
+        return found
+
+    def numbers_on_path(self, tx: Tx, start_id: MessageId, numbers: Sequence[int], *, count: int) -> frozenset[int]:
+        """Which of these sequence numbers are among the `count` messages from `start_id` up."""
+        return frozenset(tx.scalars(_NUMBERS_ON_PATH, {"message": start_id, "count": count, "numbers": numbers}))
+
     def list_siblings(self, tx: Tx, message: Message) -> Sequence[Message]:
         """What follows the same message, `message` itself included, in order of their sequence numbers."""
         query = select(*_messages.c).where(
@@ -393,6 +435,7 @@ def _as_message(row: Row[Any]) -> Message:
         role=MessageRole(row.role),
         content=row.content if row.content_format == "text" else json.loads(row.content),
         status=MessageStatus.FALLBACK if row.is_fallback else MessageStatus(row.status),
+        is_pinned=row.is_pinned,
         token_count=row.token_count,
         cost=row.cost,
         metadata=row.metadata,

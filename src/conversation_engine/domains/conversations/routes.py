@@ -31,6 +31,7 @@ from conversation_engine.infra.web.once import RequestOnce
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import ConversationId, MessageId, parse_id
+from conversation_engine.kernel.windows import NO_OPTIONS
 
 router = APIRouter(prefix="/conversations", tags=["conversations"])
 
@@ -63,6 +64,7 @@ async def create_conversation(
             system_prompt=body.system_prompt,
             model=body.model,
             on_busy=body.on_busy,
+            window=body.window.options() if body.window else NO_OPTIONS,
             metadata=body.metadata,
         ),
         once=once,
@@ -107,7 +109,7 @@ async def change_conversation(
     conversations: Conversations,
     once: RequestOnce,
 ) -> ConversationOut:
-    """Change its title, status or metadata: everything named, or nothing if a part is not valid."""
+    """Change its title, status, window or metadata: everything named, or nothing if a part is not valid."""
     changed = await conversations.change(
         conversation_id,
         owner_id=caller.user_id,
@@ -115,6 +117,7 @@ async def change_conversation(
         status=body.status,
         metadata=body.metadata,
         on_busy=body.on_busy,
+        window=body.window.options() if body.window else None,
         once=once,
     )
     return ConversationOut.of(changed)

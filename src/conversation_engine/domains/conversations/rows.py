@@ -4,6 +4,7 @@ from typing import Any
 
 from conversation_engine.domains.conversations.types import BusyPolicy, Conversation, ConversationStatus
 from conversation_engine.domains.llm.types import Sampling
+from conversation_engine.kernel.windows import WindowOptions
 
 
 def conversation_of(row: Any) -> Conversation:
@@ -27,6 +28,11 @@ def conversation_of(row: Any) -> Conversation:
         last_sequence=row.last_sequence,
         active_leaf_id=row.active_leaf_id,
         is_branched=row.is_branched,
+        window=WindowOptions.from_json(row.window),
+        window_start=row.window_start,
+        summarized_through=row.summarized_through,
+        words_through=row.words_through,
+        has_pins=row.has_pins,
         input_tokens=row.input_tokens,
         output_tokens=row.output_tokens,
         cost=row.cost,

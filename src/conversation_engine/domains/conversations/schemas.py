@@ -14,6 +14,7 @@ from conversation_engine.domains.conversations.types import (
     MessageRole,
     MessageStatus,
 )
+from conversation_engine.kernel.windows import RecallScope, TooLongPolicy, WindowOptions, WindowStrategy
 
 JsonObject = dict[str, Any]
 ContentField = Annotated[
@@ -25,6 +26,28 @@ class RequestBody(BaseModel):
     """A body with a field that we do not know is refused rather than half understood."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class WindowOptionsIn(RequestBody):
+    """What the model is shown of a long conversation; what is not named is as the conversation or the server says."""
+
+    strategy: WindowStrategy | None = Field(
+        None, description="`auto`, `last_messages`, `token_budget`, `summarize` or `recall`: see docs/context.md."
+    )
+    last_messages: int | None = Field(
+        None, ge=1, le=1000, description="How many `last_messages` shows, the newest included."
+    )
+    budget_tokens: int | None = Field(None, ge=64, description="Most tokens of a prompt.")
+    too_long: TooLongPolicy | None = Field(
+        None, description="A message longer than the model can read: `error`, or `cut` its middle out."
+    )
+    recall_scope: RecallScope | None = Field(
+        None, description="Look for older messages in this `conversation`, or in all of the `user`'s."
+    )
+
+    def options(self) -> WindowOptions:
+        """What was chosen."""
+        return WindowOptions(**self.model_dump(exclude_none=True))
 
 
 class ConversationIn(RequestBody):
@@ -39,6 +62,7 @@ class ConversationIn(RequestBody):
         description="What becomes of a turn that comes while another runs: `reject`, `queue` or `interrupt`; unset: as "
         "the server is set up. A turn may say otherwise.",
     )
+    window: WindowOptionsIn | None = None
     metadata: JsonObject | None = None
 
 
@@ -54,6 +78,9 @@ class ConversationChange(RequestBody):
     title: str | None = None
     status: ConversationStatus | None = None
     on_busy: BusyPolicy | None = None
+    window: WindowOptionsIn | None = Field(
+        None, description="Replaces what was chosen before; `{}`: as the server says."
+    )
     metadata: JsonObject | None = None
 
 
@@ -79,6 +106,7 @@ class ConversationOut(BaseModel):
     collection_ids: list[str] = Field(description="Collections of documents in which answers are looked up.")
     persona_id: str | None = Field(description="The client that is played here; its instructions are not shown.")
     persona_version: int | None
+    window: JsonObject | None = Field(description="What people chose of what the model is shown.")
     metadata: JsonObject
     message_count: int
     active_leaf_id: str | None = Field(description="The message that the active path ends with.")
@@ -115,6 +143,7 @@ class MessageOut(BaseModel):
     )
     token_count: int | None
     cost: Decimal | None = Field(description="US dollars; null where there was no model call or no known price.")
+    is_pinned: bool = Field(description="Whether it stays in the model's window however old it gets.")
     metadata: JsonObject
     created_at: datetime
 
@@ -133,6 +162,7 @@ class MessageOut(BaseModel):
             status=message.status,
             token_count=message.token_count,
             cost=message.cost,
+            is_pinned=message.is_pinned,
             metadata=message.metadata,
             created_at=message.created_at,
         )
@@ -180,6 +210,7 @@ def _conversation_fields(conversation: Conversation) -> JsonObject:
         "model": conversation.model,
         "on_busy": conversation.on_busy,
         "collection_ids": list(conversation.collection_ids),
+        "window": conversation.window.as_json(),
         "metadata": conversation.metadata,
         "message_count": conversation.message_count,
         "active_leaf_id": conversation.active_leaf_id,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from conversation_engine.domains.conversations.changes import forked, status_values
+from conversation_engine.domains.conversations.changes import forked, status_values, with_known_parent
 from conversation_engine.domains.conversations.checks import Checks, check_filter, check_owner, checked_limit
 from conversation_engine.domains.conversations.errors import (
     ConversationNotActiveError,
@@ -39,6 +39,7 @@ from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, MessageId, UserId, parse_id
 from conversation_engine.kernel.once import Once
 from conversation_engine.kernel.paging import Cursor, Page, make_page
+from conversation_engine.kernel.windows import WindowOptions
 
 
 class ConversationService:
@@ -111,6 +112,7 @@ class ConversationService:
         metadata: Mapping[str, Any] | None = None,
         on_busy: BusyPolicy | None = None,
         collection_ids: Sequence[str] | None = None,
+        window: WindowOptions | None = None,
         once: Once | None = None,
     ) -> Conversation:
         """Change what is not `None`, all of it or nothing: one short transaction."""
@@ -123,6 +125,7 @@ class ConversationService:
             values["on_busy"] = on_busy.value
         if collection_ids is not None:
             values["collection_ids"] = list(collection_ids) or None
+        values |= {} if window is None else {"window": window.as_json()}
 
         def work(tx: Tx) -> Conversation:
             conversation = self._owned(tx, conversation_id, owner_id)
@@ -319,9 +322,8 @@ class ConversationService:
             self._conversations.insert(tx, fork_id, forked(source, message), at=now)
             copies = self._messages.copy_path(tx, message.id, fork_id)
             count, leaf_id = len(copies), copies[-1]
-            self._conversations.update(
-                tx, fork_id, message_count=count, last_sequence=count, active_leaf_id=leaf_id, last_message_at=now
-            )
+            counted = {"message_count": count, "last_sequence": count, "has_pins": source.has_pins}
+            self._conversations.update(tx, fork_id, active_leaf_id=leaf_id, last_message_at=now, **counted)
             return self._owned(tx, fork_id, owner_id)
 
         return await self._change(once, work, owner_id=owner_id, result_id=fork_id)
@@ -368,7 +370,7 @@ class ConversationService:
         it has no such parent.
         """
         now = self._clock.now()
-        known_id, new = ConversationId(parse_id(conversation_id)), _with_known_parent(new)
+        known_id, new = ConversationId(parse_id(conversation_id)), with_known_parent(new)
         if new.parent_id not in (None, BEGINNING):
             self.hold(tx, known_id, owner_id=owner_id)  # so that nobody deletes the parent any more
             self.message(tx, known_id, new.parent_id)
@@ -490,7 +492,3 @@ class ConversationService:
     def _owned(self, tx: Tx, conversation_id: ConversationId, owner_id: UserId) -> Conversation:
         found = self._conversations.find(tx, ConversationId(parse_id(conversation_id)))
         return checked_owner(found, conversation_id, owner_id)
-
-
-def _with_known_parent(new: NewMessage) -> NewMessage:
-    return new if new.parent_id is None else replace(new, parent_id=MessageId(parse_id(new.parent_id)))

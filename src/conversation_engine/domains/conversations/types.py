@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.kernel.ids import ConversationId, LlmRequestId, MessageId, PersonaId, TurnId, UserId
+from conversation_engine.kernel.windows import NO_OPTIONS, WindowOptions
 
 JsonObject = dict[str, Any]
 Content = str | JsonObject | list[Any]
@@ -82,6 +83,8 @@ class Conversation:
     """Who may read along: the client's teacher."""
     sampling: Sampling | None
     """How replies are drawn here, before what a turn says; in a session it wins over that."""
+    window: WindowOptions
+    """What the model is shown of it, as far as people chose."""
     metadata: JsonObject
     message_count: int
     last_sequence: int
@@ -90,6 +93,14 @@ class Conversation:
     """Where the active path ends: what is said next follows it. `None` while nothing is there."""
     is_branched: bool
     """Whether messages may have siblings; if not, the active path is all messages."""
+    window_start: int
+    """Sequence number that the next window begins with as long as that fits; 0: with the first message."""
+    summarized_through: int
+    """Sequence number of the last message that any summary covers; 0: there is none."""
+    words_through: int
+    """Sequence number up to which messages can be found by their words; 0: none can."""
+    has_pins: bool
+    """False: no message is pinned."""
     input_tokens: int
     """Prompt tokens of all turns, cached ones included."""
     output_tokens: int
@@ -124,6 +135,8 @@ class Message:
     """US dollars of the model call that made it; `None` where there was none or its price is unknown."""
     metadata: JsonObject
     created_at: datetime
+    is_pinned: bool = False
+    """Whether it stays in the window however old it gets."""
 
 
 class Utterance(NamedTuple):
@@ -149,6 +162,7 @@ class NewConversation:
     persona_version: int | None = None
     supervisor_id: UserId | None = None
     sampling: Sampling | None = None
+    window: WindowOptions = NO_OPTIONS
     metadata: Mapping[str, Any] | None = None
 
 
@@ -166,6 +180,8 @@ class NewMessage:
     parent_id: MessageId | None = None
     """What it follows; `None`: the active leaf; `BEGINNING`: nothing, it is a first message."""
     llm_request_id: LlmRequestId | None = None
+    window_start: int | None = None
+    """Of a reply: where the next window is to begin as long as that fits; `None` leaves that as it is."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 

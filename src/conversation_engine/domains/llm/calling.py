@@ -51,6 +51,8 @@ class ModelCall:
     sampling: Sampling
     input_tokens: int
     """Our count of the prompt, used where the provider reports none."""
+    stable_messages: int = 0
+    """As in `ModelRequest`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,13 @@ class ModelCaller:
         self, provider: ModelProvider, call: ModelCall, progress: _Progress, on_text: Callable[[str], None]
     ) -> None:
         settings = self._settings
-        request = ModelRequest(model=call.card.provider_model, messages=call.messages, sampling=call.sampling)
+        request = ModelRequest(
+            model=call.card.provider_model,
+            messages=call.messages,
+            sampling=call.sampling,
+            stable_messages=call.stable_messages,
+            cache_key=call.conversation_id,
+        )
         now = asyncio.get_running_loop().time
         end = now() + settings.total_timeout_seconds
         try:

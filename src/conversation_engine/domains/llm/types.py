@@ -52,6 +52,10 @@ class ModelRequest:
     """The provider's own name for it."""
     messages: Sequence[LLMMessage]
     sampling: Sampling
+    stable_messages: int = 0
+    """How many leading messages will most likely begin the next prompt, too: a prompt cache may end there."""
+    cache_key: str | None = None
+    """The same for prompts that share a beginning, so that a service can send them to the same cache."""
 
 
 class UsageSource(StrEnum):

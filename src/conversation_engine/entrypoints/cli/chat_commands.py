@@ -46,7 +46,9 @@ class ChatCommands:
             "/new": Command(usage="/new [title]", meaning="start a new conversation", action=self._new),
             "/list": Command(usage="/list", meaning="your newest conversations", action=self._list),
             "/open": Command(usage="/open N|id", meaning="go on in one of them", action=self._open),
-            "/context": Command(usage="/context", meaning="what the model would be shown now", action=self._context),
+            "/context": Command(
+                usage="/context [question]", meaning="what the model would be shown", action=self._context
+            ),
             "/cost": Command(usage="/cost", meaning="tokens and dollars of this conversation", action=self._cost),
             "/help": Command(usage="/help", meaning="this list", action=self._help),
         }
@@ -126,14 +128,15 @@ class ChatCommands:
             raise BadCommandError(f"There is no number {_short(which)}: /list shows what there is.")
         await self._session.enter(await self._session.find(self._listed[int(which) - 1].id))
 
-    async def _context(self, _rest: str) -> None:
-        window = await self._session.window()
+    async def _context(self, question: str) -> None:
+        window = await self._session.window(question or None)
         if window is None:
             self._screen.note(NOTHING_SAID)
             return
         for message in window.messages:
             self._screen.show(f"{message.role:<10} {_short(message.text)}")
-        self._screen.show(_account(window.input_tokens, window.manifest))
+        for line in account_of(window.input_tokens, window.manifest):
+            self._screen.show(line)
 
     async def _cost(self, _rest: str) -> None:
         conversation = await self._session.current()
@@ -147,19 +150,28 @@ class ChatCommands:
 
     async def _help(self, _rest: str) -> None:
         for command in self._commands.values():
-            self._screen.show(f"{command.usage:<14} {command.meaning}")
-        self._screen.show("/quit          leave, as Ctrl-D does; Ctrl-C stops a reply")
+            self._screen.show(f"{command.usage:<20} {command.meaning}")
+        self._screen.show("/quit                leave, as Ctrl-D does; Ctrl-C stops a reply")
 
 
-def _account(input_tokens: int, manifest: Mapping[str, Any]) -> str:
-    """One line about a window, from what its manifest has: strategies differ in what they note."""
-    budget, sent, dropped = (manifest.get(name) for name in ("budget_tokens", "sent", "dropped"))
-    parts = [f"{input_tokens} of {budget} tokens" if budget else f"{input_tokens} tokens"]
-    if sent:
-        parts.append(f"messages {sent['first']} to {sent['last']} ({sent['reason']})")
-    if dropped:
-        parts.append(f"up to {dropped['last']} left out ({dropped['reason']})")
-    return "; ".join(parts)
+def account_of(input_tokens: int, manifest: Mapping[str, Any]) -> list[str]:
+    """A line for every part of a window that its manifest accounts for."""
+    part = manifest.get
+    lines = [f"{input_tokens} of {part('budget_tokens')} tokens, strategy {part('strategy')}"]
+    if pinned := part("pinned"):
+        lines.append(f"{len(pinned['numbers'])} pinned messages from before: {pinned['tokens']} tokens")
+    if summary := part("summary"):
+        lines.append(f"a summary of messages 1 to {summary['last']}: {summary['tokens']} tokens")
+    if sent := part("sent"):
+        lines.append(f"messages {sent['first']} to {sent['last']}: {sent['tokens']} tokens ({sent['reason']})")
+    if recalled := part("recalled"):
+        found = ", ".join(f"{one['number']} (score {one['score']})" for one in recalled["messages"])
+        lines.append(f"recalled: {found}: {recalled['tokens']} tokens")
+    if dropped := part("dropped"):
+        lines.append(f"up to {dropped['last']} left out ({dropped['reason']})")
+    if (prefix := part("prefix")) and prefix["share"] is not None:
+        lines.append(f"{prefix['share']:.0%} of it began the prompt before, too")
+    return lines
 
 
 def _short(text: str) -> str:

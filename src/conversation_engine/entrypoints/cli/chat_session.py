@@ -95,11 +95,16 @@ class ChatSession:
         """One of the person's conversations, of any kind."""
         return await self._engine.conversations.get(conversation_id, owner_id=self._user)
 
-    async def window(self) -> Window | None:
-        """What the model would be shown now; `None` while nothing was said in a new conversation."""
+    async def window(self, query: str | None = None) -> Window | None:
+        """What the model would be shown if `query` were said now, or else to answer what is there.
+
+        `None` while nothing was said in a new conversation.
+        """
         if self.conversation_id is None:
             return None
-        return await self._engine.turns.preview(self.conversation_id, owner_id=self._user, model=self._model)
+        return await self._engine.turns.preview(
+            self.conversation_id, owner_id=self._user, model=self._model, query=query
+        )
 
     async def say(self, text: str) -> Turn:
         """Say something and show the reply as it comes; returns how the turn ended.

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 import conversation_engine.entrypoints.http.errors as problems
+from conversation_engine.domains.conversations.pins.service import PinService
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.limits.rates import RateLimiter
 from conversation_engine.domains.limits.service import BudgetService
@@ -114,6 +115,7 @@ def _services(engine: ConversationEngine) -> dict[type, object]:
         AuditLog: engine.audit,
         ConversationService: engine.conversations,
         LlmService: engine.llm,
+        PinService: engine.pins,
         PersonaService: engine.personas,
         SessionService: engine.sessions,
         ReviewService: engine.review,

@@ -1,5 +1,6 @@
 """The one list of routers."""
 
+from conversation_engine.domains.conversations.pins.routes import router as pins
 from conversation_engine.domains.conversations.routes import router as conversations
 from conversation_engine.domains.limits.routes import router as limits
 from conversation_engine.domains.llm.routes import router as models
@@ -19,6 +20,7 @@ OPEN_ROUTERS = (sign_in,)
 """Where people come in: these need no token."""
 ROUTERS = (
     conversations,
+    pins,
     turns,
     personas,
     retrieval,

@@ -164,6 +164,7 @@ class AdmitStep:
             model=self._llm.card(new.model or conversation.model).name,
             system_prompt=new.system_prompt,
             sampling=sampling_for(conversation, new.sampling),
+            window=new.window,
             reply_metadata=new.reply_metadata,
             retrieval=new.retrieval,
             user_message_id=answers,

@@ -44,7 +44,8 @@ class GenerateStep:
         A reply that breaks in the middle is kept as it is, or begun anew where the settings say so: then watchers hear
         `turn.restarted`, and it costs one more short transaction.
         """
-        await self._generate(run, first_attempt=run.turn.attempt)
+        first_attempt = run.attempts[-1].attempt + 1 if run.attempts else run.turn.attempt
+        await self._generate(run, first_attempt=first_attempt)
         if self._is_worth_another(run) and await self._begin_anew(run):
             await self._generate(run, first_attempt=run.attempts[-1].attempt + 1)
 
@@ -104,4 +105,5 @@ class GenerateStep:
             messages=[LLMMessage(message.role, message.text) for message in window.messages],
             sampling=run.turn.sampling,
             input_tokens=window.input_tokens,
+            stable_messages=window.stable_messages,
         )

@@ -40,6 +40,8 @@ class Ending:
     """The model calls to put on record."""
     error: TurnError | None
     manifest: dict[str, Any] | None
+    window_start: int | None
+    """Where the next window begins if that fits; `None` where there was no window."""
     is_checkpointed: bool
     """Whether pieces of `text` may be in the store, to be deleted now."""
     is_fallback: bool = False
@@ -139,7 +141,11 @@ class RecordStep:
             self._conversations.add_usage(tx, turn.conversation_id, usage)
             return None
         _, message = self._conversations.append_reply(
-            tx, turn.conversation_id, _message(ending), owner_id=turn.owner_id, usage=usage
+            tx,
+            turn.conversation_id,
+            _message(ending),
+            owner_id=turn.owner_id,
+            usage=usage,
         )
         return message
 
@@ -179,5 +185,6 @@ def _message(ending: Ending) -> NewMessage:
         turn_id=ending.turn.id,
         parent_id=ending.turn.user_message_id,
         llm_request_id=last.id if last else None,
+        window_start=ending.window_start,
         metadata={**ending.turn.reply_metadata, **origin, **ending.findings},
     )

@@ -30,6 +30,9 @@ API_VERSION = "2023-06-01"
 DEFAULT_REPLY_LIMIT_TOKENS = 1024
 """The protocol demands a limit; this stands in when nobody chose one."""
 
+CACHE = {"type": "ephemeral"}
+"""After the system prompt, and after what will stand in the next prompt, too: two of the four marks allowed."""
+
 _FINISH_REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -92,7 +95,7 @@ def _body(request: ModelRequest) -> dict[str, Any]:
     sampling = request.sampling
     system = "\n\n".join(message.content for message in request.messages if message.role == "system")
     chosen = {
-        "system": system or None,
+        "system": _cached(system) if system and request.stable_messages else system or None,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "stop_sequences": list(sampling.stop) or None,
@@ -100,10 +103,28 @@ def _body(request: ModelRequest) -> dict[str, Any]:
     return {
         "model": request.model,
         "max_tokens": sampling.reply_limit_tokens or DEFAULT_REPLY_LIMIT_TOKENS,
-        "messages": alternating(request.messages),
+        "messages": _cached_to(request.stable_messages, request.messages),
         "stream": True,
         **{name: value for name, value in chosen.items() if value is not None},
     }
+
+
+def _cached(text: str) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": text, "cache_control": CACHE}]
+
+
+def _cached_to(count: int, messages: Sequence[LLMMessage]) -> list[dict[str, Any]]:
+    """The messages, with a mark where the provider's prompt cache is to end: after the first `count`."""
+    whole: list[dict[str, Any]] = [*alternating(messages)]
+    if all(message.role == "system" for message in messages[:count]):
+        return whole
+    stable = alternating(messages[:count])
+    last, text = whole[len(stable) - 1], stable[-1]["content"]
+    rest = last["content"][len(text) :]
+    last["content"] = _cached(text)
+    if rest.strip():
+        last["content"].append({"type": "text", "text": rest.strip()})
+    return whole
 
 
 def alternating(messages: Sequence[LLMMessage]) -> list[dict[str, str]]:

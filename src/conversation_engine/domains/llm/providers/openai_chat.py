@@ -93,7 +93,8 @@ class OpenAIChatProvider:
             words=ERROR_WORDS,
         )
         # api.openai.com refuses the old name for its reasoning models; everybody else knows only the old one.
-        by_address = "max_completion_tokens" if "api.openai.com" in base_url else "max_tokens"
+        self._is_openai = "api.openai.com" in base_url
+        by_address = "max_completion_tokens" if self._is_openai else "max_tokens"
         self._limit_field = reply_limit_field or by_address
 
     @property
@@ -117,6 +118,8 @@ class OpenAIChatProvider:
             "seed": sampling.seed,
             "stop": list(sampling.stop) or None,
             self._limit_field: sampling.reply_limit_tokens,
+            # OpenAI's own field; others refuse fields that they do not know, and route nothing by it.
+            "prompt_cache_key": request.cache_key if self._is_openai else None,
         }
         return {
             "model": request.model,

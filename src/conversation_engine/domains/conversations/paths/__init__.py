@@ -1,0 +1,1 @@
+"""What other rooms need of long paths."""

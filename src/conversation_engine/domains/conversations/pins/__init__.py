@@ -1,0 +1,1 @@
+"""Messages that stay in every window of their path, however old they get."""

@@ -1,0 +1,170 @@
+"""Finding messages by their words: all that either database needs for it.
+
+Messages are learned in the background, many at a time, when somebody may want to find them; a turn writes nothing here.
+(Fed by a trigger at each message, FTS5 cost a turn a quarter more CPU, even where nobody ever looked.) SQLite has a
+contentless FTS5 table, whose row ids are a range for each conversation (`number << 32 | sequence_number`); PostgreSQL a
+table of word lists that hold the conversation and the owner as words, too. So a search reads the postings of what it is
+about, however much others have said. Both stem English. Triggers and a foreign key forget what is deleted, at once.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+
+from conversation_engine.infra.db.database import Tx
+
+INDEXED_CHARACTERS: Final = 20_000
+"""Of one message: what comes after them is not found, and costs nothing."""
+
+
+class WordHit(NamedTuple):
+    """A message that has one of the words."""
+
+    word: int
+    """Which of them: its place in the list."""
+    conversation_id: str | None
+    """`None` where only one was searched."""
+    sequence_number: int
+
+
+def create_index(tx: Tx) -> None:
+    """Make the tables and triggers."""
+    for statement in _CREATE[tx.dialect.name]:
+        tx.execute(text(statement))
+
+
+def drop_index(tx: Tx) -> None:
+    """Undo `create_index`."""
+    for statement in _DROP[tx.dialect.name]:
+        tx.execute(text(statement))
+
+
+def learn(tx: Tx, conversation_id: str, *, through: int) -> None:
+    """Let a conversation's messages up to sequence number `through` be found. Idempotent; O(those not known yet)."""
+    for statement in _LEARN[tx.dialect.name]:
+        tx.execute(text(statement), {"conversation": _id(tx, conversation_id), "through": through})
+
+
+def hits_in_conversation(
+    tx: Tx, words: Sequence[str], *, conversation_id: str, before: int, most: int
+) -> list[WordHit]:
+    """At most `most` messages of each word, below sequence number `before`. One statement.
+
+    `words` are letters and digits only. Which `most` is the database's choice: a word that reaches it says little.
+    """
+    one = _ONE_CONVERSATION[tx.dialect.name]
+    values = {"conversation": _id(tx, conversation_id), "before": before, "most": most}
+    rows = tx.execute(text(_for_each(one, words)), values | _named(words))
+    return [WordHit(word, None, number) for word, number in rows]
+
+
+def hits_of_owner(tx: Tx, words: Sequence[str], *, owner_id: str, but_conversation_id: str, most: int) -> list[WordHit]:
+    """The same in all other conversations of this owner. On SQLite a frequent word costs what all owners said of it."""
+    one = _ALL_OF_OWNER[tx.dialect.name]
+    values = {"owner": owner_id, "conversation": _id(tx, but_conversation_id), "most": most}
+    rows = tx.execute(text(_for_each(one, words)), values | _named(words))
+    return [WordHit(word, str(UUID(str(conversation))), number) for word, conversation, number in rows]
+
+
+def _for_each(one: str, words: Sequence[str]) -> str:
+    return " UNION ALL ".join(one.replace("{word}", str(place)) for place in range(len(words)))
+
+
+def _named(words: Sequence[str]) -> dict[str, str]:
+    return {f"word{place}": word for place, word in enumerate(words)}
+
+
+def _id(tx: Tx, value: str) -> str:
+    return value.replace("-", "") if tx.dialect.name == "sqlite" else value
+
+
+_FORGET = f"""
+    INSERT INTO message_words (message_words, rowid, content)
+    SELECT 'delete', number << 32 | old.sequence_number, substr(old.content, 1, {INDEXED_CHARACTERS})
+    FROM message_words_rooms WHERE conversation_id = old.conversation_id AND through >= old.sequence_number;
+"""
+_LEARN: Final = {
+    "sqlite": (
+        "INSERT OR IGNORE INTO message_words_rooms (conversation_id, through) VALUES (:conversation, 0)",
+        f"""
+        INSERT INTO message_words (rowid, content)
+        SELECT r.number << 32 | m.sequence_number, substr(m.content, 1, {INDEXED_CHARACTERS})
+        FROM message_words_rooms AS r JOIN messages AS m ON m.conversation_id = r.conversation_id
+        WHERE r.conversation_id = :conversation
+        AND m.sequence_number > r.through AND m.sequence_number <= :through
+        """,
+        "UPDATE message_words_rooms SET through = max(through, :through) WHERE conversation_id = :conversation",
+    ),
+    "postgresql": (
+        f"""
+        INSERT INTO message_words (message_id, conversation_id, sequence_number, words)
+        SELECT id, conversation_id, sequence_number,
+            strip(to_tsvector('pg_catalog.english', left(content, {INDEXED_CHARACTERS})))
+            || array_to_tsvector(ARRAY['c' || replace(CAST(conversation_id AS text), '-', ''), 'o' || md5(owner_id)])
+        FROM messages
+        WHERE conversation_id = CAST(:conversation AS uuid) AND sequence_number <= :through AND sequence_number > (
+            SELECT coalesce(max(sequence_number), 0) FROM message_words
+            WHERE conversation_id = CAST(:conversation AS uuid)
+        )
+        ON CONFLICT DO NOTHING
+        """,
+    ),
+}
+_CREATE: Final = {
+    "sqlite": (
+        "CREATE TABLE message_words_rooms "
+        "(number INTEGER PRIMARY KEY, conversation_id CHAR(32) NOT NULL UNIQUE, through INTEGER NOT NULL)",
+        "CREATE VIRTUAL TABLE message_words USING fts5"
+        "(content, content='', detail=none, columnsize=0, tokenize='porter unicode61 remove_diacritics 2')",
+        f"CREATE TRIGGER message_words_gone AFTER DELETE ON messages BEGIN {_FORGET} END",
+        # After the cascade, whose triggers need the room.
+        "CREATE TRIGGER message_words_closed AFTER DELETE ON conversations BEGIN "
+        "DELETE FROM message_words_rooms WHERE conversation_id = old.id; END",
+    ),
+    "postgresql": (
+        "CREATE TABLE message_words (message_id uuid PRIMARY KEY REFERENCES messages ON DELETE CASCADE, "
+        "conversation_id uuid NOT NULL, sequence_number integer NOT NULL, words tsvector NOT NULL, "
+        "UNIQUE (conversation_id, sequence_number))",
+        "CREATE INDEX message_words_words ON message_words USING gin (words)",
+    ),
+}
+_DROP: Final = {
+    "sqlite": (
+        *(f"DROP TRIGGER message_words_{name}" for name in ("gone", "closed")),
+        "DROP TABLE message_words",
+        "DROP TABLE message_words_rooms",
+    ),
+    "postgresql": ("DROP TABLE message_words",),
+}
+_QUERY = "to_tsquery('pg_catalog.english', :word{word})"
+_MATCHES = f"""
+    numnode({_QUERY}) > 0
+    AND words @@ ({_QUERY} && CAST({{scope}} AS tsquery))
+"""
+_ONE_CONVERSATION: Final = {
+    "sqlite": """
+        SELECT * FROM (SELECT {word} AS word, rowid & 4294967295 AS number FROM message_words
+            WHERE message_words MATCH :word{word}
+            AND rowid > (SELECT number << 32 FROM message_words_rooms WHERE conversation_id = :conversation)
+            AND rowid < (SELECT number << 32 | :before FROM message_words_rooms WHERE conversation_id = :conversation)
+            LIMIT :most)
+    """,
+    "postgresql": "SELECT * FROM (SELECT {word} AS word, sequence_number AS number FROM message_words WHERE "
+    + _MATCHES.replace("{scope}", "'c' || replace(CAST(:conversation AS text), '-', '')")
+    + " AND sequence_number < :before LIMIT :most) AS w{word}",
+}
+_ALL_OF_OWNER: Final = {
+    "sqlite": """
+        SELECT * FROM (SELECT {word} AS word, r.conversation_id, w.rowid & 4294967295 AS number FROM message_words AS w
+            JOIN message_words_rooms AS r ON r.number = w.rowid >> 32
+            JOIN conversations AS c ON c.id = r.conversation_id
+            WHERE w.message_words MATCH :word{word} AND c.owner_id = :owner AND c.id <> :conversation
+            LIMIT :most)
+    """,
+    "postgresql": "SELECT * FROM ("
+    "SELECT {word} AS word, conversation_id, sequence_number AS number FROM message_words WHERE "
+    + _MATCHES.replace("{scope}", "'o' || md5(:owner)")
+    + " AND conversation_id <> CAST(:conversation AS uuid) LIMIT :most) AS w{word}",
+}
