@@ -43,6 +43,7 @@ OF_A_ROOM = {
     "owned",
     "message",
     "find_message",
+    "count_newest_tokens",
     "newest",
     "remove_message",
 }

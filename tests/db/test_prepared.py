@@ -35,7 +35,7 @@ from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.db.errors import DatabaseUnavailableError
 from conversation_engine.infra.db.opening import open_database
 from conversation_engine.infra.db.postgres import PostgresDatabase
-from conversation_engine.infra.db.prepared import Prepared
+from conversation_engine.infra.db.prepared import ChangeAndInsert, Prepared
 from conversation_engine.infra.ids import new_id
 
 AT = datetime(2026, 11, 21, 9, 30, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
@@ -253,9 +253,9 @@ MESSAGE = {
 SAID = {"role": "user", "token_count": 4, "cost": None, "metadata": {"é": 1}, "llm_request_id": None}
 ANSWERED: dict[str, Any] = {"role": "assistant", "token_count": None, "cost": Decimal("0.01"), "metadata": {}}
 STATEMENTS_OF_A_TURN: Sequence[tuple[Prepared, dict[str, Any]]] = [
-    (conversations._APPEND_NEXT, COUNTED | {"leaf": QUESTION}),
+    (conversations._APPEND_NEXT.change, COUNTED | {"leaf": QUESTION}),
     (
-        conversations._INSERT_MESSAGE,
+        conversations._APPEND_NEXT.insertion,
         MESSAGE | SAID | {"id": QUESTION, "sequence_number": 1, "content": "it's ☃", "parent_id": None},
     ),
     (
@@ -306,9 +306,9 @@ STATEMENTS_OF_A_TURN: Sequence[tuple[Prepared, dict[str, Any]]] = [
             "created_at": AT,
         },
     ),
-    (conversations._APPEND_REPLY, COUNTED | {"leaf": REPLY, "parent": QUESTION}),
+    (conversations._APPEND_REPLY.change, COUNTED | {"leaf": REPLY, "parent": QUESTION, "start": None}),
     (
-        conversations._INSERT_MESSAGE,
+        conversations._APPEND_NEXT.insertion,
         MESSAGE
         | ANSWERED
         | {"id": REPLY, "sequence_number": 2, "content": "a reply ☃", "parent_id": QUESTION, "llm_request_id": REQUEST},
@@ -327,7 +327,7 @@ STATEMENTS_OF_A_TURN: Sequence[tuple[Prepared, dict[str, Any]]] = [
         },
     ),
     (turns._DELETE_CHECKPOINTS, {"turn": TURN}),
-    (conversations._APPEND_UNDER, COUNTED | {"leaf": EDITED, "parent": None}),
+    (conversations._APPEND_UNDER.change, COUNTED | {"leaf": EDITED, "parent": None}),
 ]
 """With values such as a turn and an edit of its question give them, in their order."""
 
@@ -350,13 +350,13 @@ class TestStatementsOfATurn:
         await database.write(work)
 
     def test_are_all_of_them(self) -> None:
-        kept = {
-            value
-            for room in (conversations, llm, turns)
-            for value in vars(room).values()
-            if isinstance(value, Prepared)
-        }
-        assert kept | {turns._hold(2)} == {prepared for prepared, _ in STATEMENTS_OF_A_TURN}
+        kept: set[Prepared] = {turns._hold(2), conversations._APPEND_NEXT.insertion}
+        for value in (value for room in (conversations, llm, turns) for value in vars(room).values()):
+            if isinstance(value, Prepared):
+                kept.add(value)
+            elif isinstance(value, ChangeAndInsert):
+                kept.add(value.change)
+        assert kept == {prepared for prepared, _ in STATEMENTS_OF_A_TURN}
 
 
 def named(row: Any) -> list[tuple[Any, ...]]:
@@ -388,3 +388,66 @@ def conversation_row() -> dict[str, Any]:
         "created_at": AT,
         "updated_at": AT,
     }
+
+
+NEW_MESSAGE: dict[str, Any] = {
+    "id": QUESTION,
+    "turn_id": TURN,
+    "llm_request_id": None,
+    "role": "user",
+    "content": "it's ☃ :x $1",
+    "content_format": "text",
+    "status": "complete",
+    "is_fallback": False,
+    "is_pinned": False,
+    "token_count": 4,
+    "cost": Decimal("0.01"),
+    "metadata": {"é": [1, None]},
+    "created_at": AT,
+}
+
+
+class TestChangeAndInsert:
+    async def test_does_in_one_statement_or_two_what_its_parts_do(self, database: Database) -> None:
+        append, values = conversations._APPEND_NEXT, COUNTED | {"leaf": QUESTION}
+
+        def work(tx: Tx) -> None:
+            tx.execute(insert(conversations._conversations), conversation_row())
+            with undone(tx):
+                changed = tx.execute(append.change.statement, values).one()
+                place = {
+                    "conversation_id": changed.id,
+                    "owner_id": changed.owner_id,
+                    "sequence_number": changed.last_sequence,
+                    "parent_id": changed.last_parent_id,
+                }
+                tx.execute(insert(conversations._messages), NEW_MESSAGE | place)
+                left = stored(tx)
+            with undone(tx):
+                row = append.first(tx, values, NEW_MESSAGE)
+                assert tuple(row) == tuple(changed)
+                assert row.last_sequence == 1
+                assert stored(tx) == left
+
+        await database.write(work)
+
+    async def test_writes_nothing_where_there_is_nothing_to_change(self, database: Database) -> None:
+        def work(tx: Tx) -> None:
+            tx.execute(insert(conversations._conversations), conversation_row())
+            with undone(tx):
+                before = stored(tx)
+                values = COUNTED | {"leaf": QUESTION, "owner": "somebody else"}
+                assert conversations._APPEND_NEXT.first(tx, values, NEW_MESSAGE) is None
+                assert stored(tx) == before
+
+        await database.write(work)
+
+    async def test_a_broken_constraint_undoes_both(self, database: Database) -> None:
+        def work(tx: Tx) -> None:
+            tx.execute(insert(conversations._conversations), conversation_row())
+            for _ in range(2):
+                conversations._APPEND_NEXT.first(tx, COUNTED | {"leaf": QUESTION}, NEW_MESSAGE)
+
+        with pytest.raises(IntegrityError):
+            await database.write(work)
+        assert await database.read(lambda tx: tx.execute(select(conversations._conversations)).all()) == []

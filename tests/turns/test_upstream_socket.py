@@ -51,7 +51,7 @@ class TestClosing:
         assert len(stub.requests) == 1
 
     @pytest.mark.parametrize(
-        ("limit", "words"),
+        "silence",
         [
             ("first_token_timeout_seconds", ()),
             ("between_tokens_timeout_seconds", ("one",)),
@@ -59,8 +59,9 @@ class TestClosing:
         ],
     )
     async def test_a_timeout(
-        self, open_engine: OpenEngine, stub: StubService, model: str, limit: str, words: tuple[str, ...]
+        self, open_engine: OpenEngine, stub: StubService, model: str, silence: tuple[str, tuple[str, ...]]
     ) -> None:
+        limit, words = silence
         stub.plan = [OPEN_STREAM, *(EVENTS[model](*words, finish=None) if words else ()), SILENCE]
         bases = {"openai_base_url": stub.base_url, "anthropic_base_url": stub.base_url}
         engine = await open_engine(**bases, **{limit: 0.2})

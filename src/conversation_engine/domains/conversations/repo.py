@@ -27,7 +27,6 @@ from conversation_engine.domains.conversations.models import ConversationModel, 
 from conversation_engine.domains.conversations.rows import conversation_of
 from conversation_engine.domains.conversations.types import (
     BEGINNING,
-    Appended,
     Content,
     Conversation,
     ConversationFilter,
@@ -41,7 +40,7 @@ from conversation_engine.domains.conversations.types import (
     Utterance,
 )
 from conversation_engine.infra.db.database import Tx
-from conversation_engine.infra.db.prepared import Prepared
+from conversation_engine.infra.db.prepared import ChangeAndInsert, Prepared
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
 from conversation_engine.kernel.paging import Cursor
@@ -75,20 +74,28 @@ _count_one = (
 )
 """Allocates the next sequence number and adds to the totals; its row lock orders concurrent writers."""
 _append = _count_one.where(_conversations.c.status == ConversationStatus.ACTIVE.value)
-_APPEND_REPLY = Prepared(
+_PLACE = {
+    "conversation_id": "id",
+    "owner_id": "owner_id",
+    "sequence_number": "last_sequence",
+    "parent_id": "last_parent_id",
+}
+"""What a message takes from its conversation."""
+_start = bindparam("start", type_=_conversations.c.window_start.type)
+_APPEND_REPLY = ChangeAndInsert(
     _count_one.values(
         last_parent_id=case((_conversations.c.is_branched & _IS_THERE, _parent), else_=_leaf),
-        window_start=func.coalesce(
-            bindparam("start", type_=_conversations.c.window_start.type), _conversations.c.window_start
-        ),
-    )
+        window_start=func.coalesce(_start, _conversations.c.window_start),
+    ),
+    _messages,
+    taken=_PLACE,
 )
-_APPEND_NEXT = Prepared(_append.values(last_parent_id=_leaf))
-_APPEND_UNDER = Prepared(
-    _append.values(last_parent_id=_parent, is_branched=_conversations.c.is_branched | _leaf.is_distinct_from(_parent))
+_APPEND_NEXT = ChangeAndInsert(_append.values(last_parent_id=_leaf), _messages, taken=_PLACE)
+_APPEND_UNDER = ChangeAndInsert(
+    _append.values(last_parent_id=_parent, is_branched=_conversations.c.is_branched | _leaf.is_distinct_from(_parent)),
+    _messages,
+    taken=_PLACE,
 )
-
-_INSERT_MESSAGE = Prepared(insert(_messages))
 
 _UTTERANCE = (
     _messages.c.sequence_number,
@@ -196,22 +203,22 @@ class ConversationRepo:
         row = tx.execute(query).first()
         return None if row is None else conversation_of(row)
 
-    def find_to_append(
+    def append(
         self, tx: Tx, owner_id: UserId, conversation_id: ConversationId, new: NewMessage, *, usage: Usage, at: datetime
-    ) -> Appended | None:
-        """Count one more message; `None` if the conversation is not the owner's and active."""
+    ) -> tuple[Conversation, Message] | None:
+        """Write the next message and count it; `None` if the conversation is not the owner's and active."""
         statement = _APPEND_NEXT if new.parent_id is None else _APPEND_UNDER
-        return self._count(tx, statement, usage, new, conversation_id=conversation_id, owner=owner_id, at=at)
+        return self._append(tx, statement, usage, new, conversation_id=conversation_id, owner=owner_id, at=at)
 
-    def find_to_append_reply(
+    def append_reply(
         self, tx: Tx, owner_id: UserId, conversation_id: ConversationId, new: NewMessage, *, usage: Usage, at: datetime
-    ) -> Appended | None:
+    ) -> tuple[Conversation, Message] | None:
         """The same whatever the status: a reply that was begun is kept even if the conversation ended meanwhile.
 
         Where nothing has siblings it goes to the end, behind what was said meanwhile; else under its parent.
         """
         values = {"conversation_id": conversation_id, "owner": owner_id, "start": new.window_start, "at": at}
-        return self._count(tx, _APPEND_REPLY, usage, new, **values)
+        return self._append(tx, _APPEND_REPLY, usage, new, **values)
 
     def add_usage(self, tx: Tx, conversation_id: ConversationId, usage: Usage, *, at: datetime) -> None:
         """Add to the totals of a conversation in which nothing was said."""
@@ -237,12 +244,16 @@ class ConversationRepo:
         rows = tx.execute(_keyset(query, _conversations.c.id, cursor, count, newest_first=True))
         return [conversation_of(row) for row in rows]
 
-    def _count(self, tx: Tx, statement: Prepared, usage: Usage, new: NewMessage, **values: object) -> Appended | None:
-        parent_id = None if new.parent_id == BEGINNING else new.parent_id
+    def _append(
+        self, tx: Tx, statement: ChangeAndInsert, usage: Usage, new: NewMessage, **values: object
+    ) -> tuple[Conversation, Message] | None:
         if statement is not _APPEND_NEXT:
-            values["parent"] = parent_id
-        row = statement.first(tx, {**values, "leaf": new.id, **_totals(usage)})
-        return None if row is None else Appended(conversation_of(row), row.last_parent_id)
+            values["parent"] = None if new.parent_id == BEGINNING else new.parent_id
+        row = statement.first(tx, {**values, "leaf": new.id, **_totals(usage)}, _new_row(new, values["at"]))
+        if row is None:
+            return None
+        conversation = conversation_of(row)
+        return conversation, _written(new, conversation, parent_id=row.last_parent_id)
 
 
 class MessageRepo:
@@ -260,46 +271,6 @@ class MessageRepo:
         )
         row = tx.execute(select(func.count(), func.coalesce(func.sum(newest.c.tokens), 0)).select_from(newest)).one()
         return int(row[0]), int(row[1])
-
-    def insert(self, tx: Tx, place: Appended, new: NewMessage, *, at: datetime) -> Message:
-        """Write a message at the place that `find_to_append` just gave to it."""
-        conversation = place.conversation
-        content, content_format = _stored(new.content)
-        is_fallback = new.status is MessageStatus.FALLBACK
-        values: dict[str, Any] = {
-            "id": new.id,
-            "conversation_id": conversation.id,
-            "owner_id": conversation.owner_id,
-            "turn_id": new.turn_id,
-            "parent_id": place.parent_id,
-            "llm_request_id": new.llm_request_id,
-            "sequence_number": conversation.last_sequence,
-            "role": new.role.value,
-            "content": content,
-            "content_format": content_format,
-            "status": (MessageStatus.COMPLETE if is_fallback else new.status).value,
-            "is_fallback": is_fallback,
-            "token_count": new.token_count,
-            "cost": new.cost,
-            "metadata": dict(new.metadata),
-            "created_at": at,
-        }
-        _INSERT_MESSAGE.run(tx, values)
-        return Message(
-            id=new.id,
-            conversation_id=conversation.id,
-            turn_id=new.turn_id,
-            parent_id=place.parent_id,
-            llm_request_id=new.llm_request_id,
-            sequence_number=conversation.last_sequence,
-            role=new.role,
-            content=new.content,
-            status=new.status,
-            token_count=new.token_count,
-            cost=new.cost,
-            metadata=values["metadata"],
-            created_at=at,
-        )
 
     def find(self, tx: Tx, conversation_id: ConversationId, message_id: MessageId) -> Message | None:
         """One message of this conversation."""
@@ -412,6 +383,46 @@ def _keyset(query: Select[Any], column: Any, cursor: Cursor | None, count: int, 
         bound = literal(cursor.key[0], column.type)
         query = query.where(column < bound if descends else column > bound)
     return query.order_by(column.desc() if descends else column.asc()).limit(count)
+
+
+def _new_row(new: NewMessage, at: object) -> dict[str, Any]:
+    """All of a message's row but its place."""
+    content, content_format = _stored(new.content)
+    is_fallback = new.status is MessageStatus.FALLBACK
+    return {
+        "id": new.id,
+        "turn_id": new.turn_id,
+        "llm_request_id": new.llm_request_id,
+        "role": new.role.value,
+        "content": content,
+        "content_format": content_format,
+        "status": (MessageStatus.COMPLETE if is_fallback else new.status).value,
+        "is_fallback": is_fallback,
+        "is_pinned": False,
+        "token_count": new.token_count,
+        "cost": new.cost,
+        "metadata": dict(new.metadata),
+        "created_at": at,
+    }
+
+
+def _written(new: NewMessage, conversation: Conversation, *, parent_id: MessageId | None) -> Message:
+    """The message that was just written as the conversation's last."""
+    return Message(
+        id=new.id,
+        conversation_id=conversation.id,
+        turn_id=new.turn_id,
+        parent_id=parent_id,
+        llm_request_id=new.llm_request_id,
+        sequence_number=conversation.last_sequence,
+        role=new.role,
+        content=new.content,
+        status=new.status,
+        token_count=new.token_count,
+        cost=new.cost,
+        metadata=dict(new.metadata),
+        created_at=conversation.updated_at,
+    )
 
 
 def _totals(usage: Usage) -> dict[str, Any]:

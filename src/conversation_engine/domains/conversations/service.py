@@ -363,7 +363,8 @@ class ConversationService:
         owner_id: UserId,
         usage: Usage | None = None,
     ) -> tuple[Conversation, Message]:
-        """Write `new` (already checked) as the next message and add `usage` to the totals; two statements.
+        """Write `new` (already checked) as the next message and add `usage` to the totals; a
+        statement or two (`ChangeAndInsert`).
 
         It follows `new.parent_id`, or else the active leaf, and becomes the leaf; to check a named parent takes two
         more. Raises ConversationNotActiveError when the conversation has ended, MessageNotFoundError when
@@ -374,27 +375,28 @@ class ConversationService:
         if new.parent_id not in (None, BEGINNING):
             self.hold(tx, known_id, owner_id=owner_id)  # so that nobody deletes the parent any more
             self.message(tx, known_id, new.parent_id)
-        place = self._conversations.find_to_append(tx, owner_id, known_id, new, usage=usage or Usage(), at=now)
-        if place is None:
+        written = self._conversations.append(tx, owner_id, known_id, new, usage=usage or Usage(), at=now)
+        if written is None:
             owned = self._owned(tx, conversation_id, owner_id)
             raise ConversationNotActiveError(conversation_id, owned.status)
-        if place.conversation.persona_id is not None and new.role is not MessageRole.USER:
-            raise SessionFixedError
-        return place.conversation, self._messages.insert(tx, place, new, at=now)
+        if written[0].persona_id is not None and new.role is not MessageRole.USER:
+            raise SessionFixedError  # and with it goes what was written
+        return written
 
     def append_reply(
         self, tx: Tx, conversation_id: ConversationId, new: NewMessage, *, owner_id: UserId, usage: Usage
     ) -> tuple[Conversation, Message]:
-        """Write a reply under `new.parent_id` and add `usage` to the totals, whatever the status; two statements.
+        """Write a reply under `new.parent_id` and add `usage` to the totals, whatever the status; a statement
+        or two.
 
         In a conversation without branches it goes to the end, behind what was said meanwhile. If the parent was
         deleted meanwhile, it follows the active leaf.
         """
         now = self._clock.now()
-        place = self._conversations.find_to_append_reply(tx, owner_id, conversation_id, new, usage=usage, at=now)
-        if place is None:
+        written = self._conversations.append_reply(tx, owner_id, conversation_id, new, usage=usage, at=now)
+        if written is None:
             raise ConversationNotFoundError(conversation_id)
-        return place.conversation, self._messages.insert(tx, place, new, at=now)
+        return written
 
     def count_newest_tokens(self, tx: Tx, conversation_id: ConversationId, *, most: int) -> tuple[int, int]:
         """How many messages there are, up to `most`, and the tokens of the newest of them. One statement."""

@@ -185,13 +185,6 @@ class NewMessage:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Appended(NamedTuple):
-    """The place of a message about to be written: at the conversation's last sequence number, under `parent_id`."""
-
-    conversation: Conversation
-    parent_id: MessageId | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens and dollars to add to a conversation's totals."""

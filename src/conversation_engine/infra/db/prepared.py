@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Dialect, Executable
+from sqlalchemy import Dialect, Executable, Table, bindparam, insert, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from conversation_engine.infra.db.database import Tx
 
@@ -61,6 +62,45 @@ class Prepared:
         if form is None:
             form = self._forms[tx.dialect] = _Form(self.statement, tx.dialect, sorted(values))
         return form
+
+
+class ChangeAndInsert:
+    """A change of one row, and a new row elsewhere that needs what the change returns.
+
+    One statement on PostgreSQL, where a `WITH` may write; two on SQLite, which is asked without a round trip.
+    """
+
+    def __init__(self, change: ReturningUpdate[Any], table: Table, *, taken: Mapping[str, str]) -> None:
+        """`taken`: the columns of `table` that come from the changed row, with their names there."""
+        self.change = Prepared(change)
+        self.insertion = Prepared(insert(table))
+        self.both = Prepared(_both(change, table, taken))
+        self._taken = taken
+
+    def first(self, tx: Tx, values: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
+        """The changed row; `None` where there is none, and then nothing is written.
+
+        `values` are the change's, `new` names every other column of the new row. Raises what `Prepared` does.
+        """
+        if tx.dialect.name == "postgresql":
+            return self.both.first(tx, {**values, **{_NEW + name: value for name, value in new.items()}})
+        changed = self.change.first(tx, values)
+        if changed is not None:
+            self.insertion.run(tx, {**new, **{name: getattr(changed, there) for name, there in self._taken.items()}})
+        return changed
+
+
+_NEW = "new_"
+
+
+def _both(change: ReturningUpdate[Any], table: Table, taken: Mapping[str, str]) -> Executable:
+    changed = change.cte("changed")
+    own = [column for column in table.columns if column.key not in taken and column.computed is None]
+    values = [bindparam(_NEW + column.key, type_=column.type) for column in own]
+    names = [*(column.key for column in own), *taken]
+    source = select(*values, *(changed.c[there] for there in taken.values()))
+    written = insert(table).from_select(names, source, include_defaults=False).cte("written")
+    return select(*changed.c).add_cte(written)
 
 
 class _Form:
