@@ -137,6 +137,8 @@ RULES: Mapping[Route, Rule] = {
     ("POST", "/conversations/{conversation_id}/messages/{message_id}/edit"): conversation({"content": "Mine now"}),
     ("POST", "/conversations/{conversation_id}/messages/{message_id}/regenerate"): conversation(),
     ("DELETE", "/conversations/{conversation_id}/messages/{message_id}"): conversation(),
+    ("PUT", "/conversations/{conversation_id}/messages/{message_id}/pin"): conversation(),
+    ("DELETE", "/conversations/{conversation_id}/messages/{message_id}/pin"): conversation(),
     ("POST", "/conversations/{conversation_id}/turns"): conversation({"content": "Mine now"}),
     ("GET", "/conversations/{conversation_id}/turns"): conversation(),
     ("GET", "/conversations/{conversation_id}/turns/{turn_id}"): conversation(),

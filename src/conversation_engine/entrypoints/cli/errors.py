@@ -50,3 +50,12 @@ class BadAmountError(InvalidInputError):
 
     def __init__(self, text: str) -> None:
         super().__init__(f"{text!r} is no amount of money. Write dollars, such as 2.50.", field="dollars")
+
+
+class BadProfileError(InvalidInputError):
+    """A file that is no profile of a client."""
+
+    code = "bad_profile"
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"The file {place} {reason}. docs/personas.md shows one.", place=place)

@@ -13,6 +13,7 @@ from conversation_engine.entrypoints.cli import (
     database,
     doctor,
     documents,
+    evaluate,
     limits,
     people,
     serve,
@@ -41,6 +42,7 @@ app.command("limits")(limits.limits)
 app.add_typer(limits.app, name="budgets")
 app.command("link")(people.link)
 app.add_typer(people.app, name="user")
+app.add_typer(evaluate.app, name="eval")
 app.add_typer(documents.app, name="documents")
 app.add_typer(database.app, name="db")
 

@@ -1,0 +1,1 @@
+"""Does a client stay who it is? Scripted conversations, verdicts and a page to read."""
