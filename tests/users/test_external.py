@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import aiohttp
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -20,7 +21,7 @@ from conversation_engine.domains.users.errors import (
     InvalidTokenError,
     RevokedTokenError,
 )
-from conversation_engine.domains.users.external.keys import PublicKeys
+from conversation_engine.domains.users.external.keys import HttpKeySource, PublicKeys
 from conversation_engine.domains.users.external.service import ExternalIdentity
 from conversation_engine.domains.users.types import NewUser, UserFilter
 from conversation_engine.engine.settings import Settings
@@ -290,6 +291,38 @@ class TestKeys:
             assert await identity.admit(by_secret(secret.get_secret_value()))
         with pytest.raises(InvalidTokenError):
             await identity.admit(by_secret("some other secret that has over 32 bytes"))
+
+
+class TestHttpKeySource:
+    """The document over a real socket."""
+
+    @staticmethod
+    async def fetched(*pieces: bytes) -> bytes:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.02)  # a packet of its own
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            return await HttpKeySource(f"http://127.0.0.1:{port}/keys").fetch()
+
+    async def test_a_document_in_several_packets_is_read_whole(self) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n"
+        assert await self.fetched(head, b'{"keys"', b": []}") == b'{"keys": []}'
+
+    async def test_one_that_never_ends_is_not(self) -> None:
+        with pytest.raises(OSError, match="too large"):
+            await self.fetched(b"HTTP/1.1 200 OK\r\n\r\n", *[b"x" * 100_000] * 3)
+
+    @pytest.mark.parametrize("status", [b"302 Found\r\nLocation: http://127.0.0.1:1/", b"204 No Content", b"500 No"])
+    async def test_any_other_answer_is_none(self, status: bytes) -> None:
+        with pytest.raises((OSError, aiohttp.ClientError)):
+            await self.fetched(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
 
 
 class TestCost:

@@ -44,7 +44,12 @@ class HttpKeySource:
         ):
             if response.status != 200:
                 raise OSError(f"the key set's address answers {response.status}")
-            return await response.content.read(BODY_LIMIT_BYTES)
+            body = b""
+            async for chunk in response.content.iter_any():  # `read(n)` would stop at the first packet
+                body += chunk
+                if len(body) > BODY_LIMIT_BYTES:
+                    raise OSError("the key set is too large")
+            return body
 
 
 class PublicKeys:
