@@ -51,7 +51,9 @@ class TestChatInAPipe:
 @pytest.mark.slow
 class TestSlashCommandsInAPipe:
     def test_what_they_show_goes_to_stdout(self, quick_convo: Convo) -> None:
-        *_, question, answer, account, cost = quick_convo("chat", typed="hi\n/context\n/cost\n").stdout.splitlines()
+        *_, question, answer, _budget, account, cost = quick_convo(
+            "chat", typed="hi\n/context\n/cost\n"
+        ).stdout.splitlines()
         assert question.split() == ["user", "hi"]
         assert answer.split() == ["assistant", *REPLY.split()]
         assert "messages 1 to 2" in account

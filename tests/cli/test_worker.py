@@ -36,7 +36,7 @@ def working(convo: Convo) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen([CONVO, "worker"], env=convo.environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            assert "worker.started" in process.stderr.readline()
+            assert any("worker.started" in line for line in process.stderr)
             yield process
         finally:
             process.kill()

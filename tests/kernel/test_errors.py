@@ -31,7 +31,7 @@ class TestTree:
             if error is not InternalError:  # the root answers as an internal error
                 assert codes.setdefault(error.code, error) is error, error
 
-    @pytest.mark.parametrize("error", every_error(), ids=lambda error: error.__name__)
+    @pytest.mark.parametrize("error", every_error(), ids=lambda error: f"{error.__module__}.{error.__name__}")
     def test_a_reason_has_a_code_of_its_own_and_a_known_kind(self, error: type[EngineError]) -> None:
         assert re.fullmatch(r"[a-z]+(_[a-z]+)*", error.code)
         assert len(error.code) <= 50  # what the columns that keep codes hold

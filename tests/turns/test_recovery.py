@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 import textwrap
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
@@ -14,7 +15,8 @@ from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.testing import Pause, Say, ScriptedModel
 from conversation_engine.turns.recovery import MOST_ATTEMPTS
-from conversation_engine.turns.types import Turn, TurnState
+from conversation_engine.turns.repo import TurnRepo
+from conversation_engine.turns.types import Lease, Turn, TurnState
 from tests.conftest import OpenEngine
 from tests.turns.conftest import OpenStale
 from tests.turns.scenes import (
@@ -29,6 +31,7 @@ from tests.turns.scenes import (
     rows,
 )
 
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
 DOOMED_PROCESS = textwrap.dedent("""
     import asyncio, sys
     from pydantic import SecretStr
@@ -98,6 +101,23 @@ class TestSweep:
         assert (detail.reply.sequence_number, detail.reply.parent_id) == (2, turn.user_message_id)
         assert detail.reply.metadata["by"] == "caller"
         assert await count(engine, "reply_checkpoints") == 0
+
+    async def test_a_process_that_sweeps_its_own_turn_shows_no_word_more_of_it(self, open_stale: OpenStale) -> None:
+        """One that was admitted so late that its lease had run out, before the process knew that it runs here."""
+        model = ToldModel()
+        stale = await open_stale(model)
+        _, watcher = await say_and_lose(stale, model, "shown")
+        recovery = stale.turns._runner._recovery
+        await stale.database.write(
+            lambda tx: TurnRepo().claim_expired(
+                tx, now=FAR, lease=Lease(holder=recovery._holder, expires_at=FAR), but=[], count=9
+            )
+        )
+        model.say(" unseen")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await watcher.has_seen("shown unseen")
+        assert watcher.text == "shown"
 
     async def test_the_conversation_can_go_on(self, open_stale: OpenStale, open_engine: OpenEngine) -> None:
         model = ToldModel()

@@ -7,6 +7,7 @@ from typing import Literal
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import Database, Tx
+from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import EngineError
@@ -44,6 +45,8 @@ class TurnRecovery:
         self._line = line
         self._clock = clock
         self._mode = mode
+        self._holder = new_id()
+        """Not the process's own: a turn that is just being admitted there, late, must not be ended under its feet."""
         self._repo = TurnRepo()
 
     async def sweep(self, *, lease: Lease, running_here: Sequence[TurnId]) -> tuple[Sequence[Turn], list[TurnRun]]:
@@ -52,9 +55,9 @@ class TurnRecovery:
         Returns those, and what is to run here now: restarted turns, and those that were next in line. One
         transaction to claim, two a turn.
         """
-        now = self._clock.now()
+        now, claim = self._clock.now(), replace(lease, holder=self._holder)
         turns = await self._database.write(
-            lambda tx: self._repo.claim_expired(tx, now=now, lease=lease, but=running_here, count=CLAIM_COUNT)
+            lambda tx: self._repo.claim_expired(tx, now=now, lease=claim, but=running_here, count=CLAIM_COUNT)
         )
         if turns:
             crash_point("recovery.after_claim")
@@ -68,7 +71,7 @@ class TurnRecovery:
         except Exception as error:  # noqa: BLE001 - whatever it is, the turn itself must end
             _log.warning("turn.not_recovered", turn_id=turn.id, error=type(error).__name__)
         try:
-            return await self._end(turn, holder=lease.holder, lease=None)
+            return await self._end(turn, lease=None)
         except Exception as error:  # noqa: BLE001 - its lease runs out again, and we try again
             _log.warning("turn.not_ended", turn_id=turn.id, error=type(error).__name__)
             return None
@@ -82,9 +85,9 @@ class TurnRecovery:
             else:
                 crash_point("recovery.after_restart")
                 return run
-        return await self._end(turn, holder=lease.holder, lease=lease)
+        return await self._end(turn, lease=lease)
 
-    async def _end(self, turn: Turn, *, holder: str, lease: Lease | None) -> TurnRun | None:
+    async def _end(self, turn: Turn, *, lease: Lease | None) -> TurnRun | None:
         """Record what was said; without a `lease` nobody in line is started, who may be what stands in the way."""
         text, wanted = await self._database.read(lambda tx: self._kept(tx, turn))
         ending = Ending(
@@ -96,7 +99,7 @@ class TurnRecovery:
             manifest=None,
             window_start=None,
             is_checkpointed=True,
-            holder=holder,
+            holder=self._holder,
             is_promised=True,
         )
         recorded = await self._record(ending, lease=lease)
@@ -116,7 +119,7 @@ class TurnRecovery:
 
         `None` when the claim has run out meanwhile, and somebody else has the turn or has ended it.
         """
-        if not self._repo.hold(tx, [turn.id], holder=lease.holder):
+        if not self._repo.hold(tx, [turn.id], holder=self._holder):
             return None
         again = replace(turn, attempt=turn.attempt + 1)
         conversation = self._conversations.owned(tx, turn.conversation_id, owner_id=turn.owner_id)
