@@ -10,6 +10,7 @@ from benchmarks import (
     persistence,
     profile_turn,
     resume,
+    retrieval,
     signals,
     startup,
     streaming,
@@ -28,6 +29,7 @@ MEASURES: dict[str, Callable[[bool], list[Bar]]] = {
     "watchers": watchers.measure,
     "signals": signals.measure,
     "windows": windows.measure,
+    "retrieval": retrieval.measure,
 }
 TOOLS: dict[str, Callable[[bool], list[Bar]]] = {"profile_turn": profile_turn.measure}
 """Run only when named: they guide, they do not judge."""

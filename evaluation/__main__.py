@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.table import Bar, print_bars
-from evaluation import prefixes, recall, token_counts
+from evaluation import prefixes, recall, retrieval, token_counts
 
 Measure = Callable[[bool, Path | None], list[Bar]]
 MEASURES: dict[str, Measure] = {
     "prefixes": prefixes.measure,
     "recall": recall.measure,
     "token_counts": token_counts.measure,
+    "retrieval": retrieval.measure,
 }
 """Each prints its tables and gives its bars; it is told whether to be tiny, and where texts of others are, if any."""
 

@@ -36,7 +36,7 @@ async def add_invented(engine: ConversationEngine, count: int) -> None:
     for number in range(count):
         new = NewDocument(name=f"{number}.md", content=invented(number).encode(), metadata={"even": number % 2 == 0})
         await engine.retrieval.add(new, caller=ADA)
-    await engine.jobs.drain()
+    await engine.jobs.drain(seconds=100)
 
 
 class TestSameResults:
@@ -51,7 +51,7 @@ class TestSameResults:
         told_by = []
         for one in (settings, other):
             async with ConversationEngine(one, embedder=WordEmbedder()) as engine:
-                await add_invented(engine, 60)
+                await add_invented(engine, 40)
                 outcomes = [
                     await search(engine, query, strategy=strategy, top_k=20, metadata=metadata)
                     for query, strategy in itertools.product(queries, Strategy)

@@ -7,6 +7,10 @@ into is the number (PostgreSQL's `tsrank.c`, `calc_rank_or`).
 Vectors of few passages are compared one by one, those of many through HNSW. Which of the two a statement does it
 decides itself, by a condition that is looked at once: a filter that leaves a thousandth of all passages would make HNSW
 walk through most of its graph.
+
+The planner cannot know what is in `scope`. Of `=` it takes a collection to be of middling size and would rather read
+every vector there is; of `BETWEEN` it assumes little and takes the index. `OFFSET 0` keeps it from sorting whole rows
+where their scores will do.
 """
 
 import math
@@ -82,7 +86,7 @@ totals AS MATERIALIZED (
     FROM keys k CROSS JOIN totals t CROSS JOIN LATERAL (
       SELECT number, term_count,
         width_bucket(ts_rank('{{1,1,1,1}}', terms, k.key)::float8, :steps)::float8 AS tf
-      FROM chunks WHERE terms @@ k.key{allowed}
+      FROM chunks WHERE terms @@ k.key{allowed} OFFSET 0
     ) c
     GROUP BY c.number ORDER BY score DESC, c.number LIMIT :depth
   ) best
@@ -92,9 +96,11 @@ size AS MATERIALIZED (
   SELECT {size} AS chunks, set_config('hnsw.iterative_scan', 'strict_order', true),
     set_config('hnsw.ef_search', :breadth, true), set_config('hnsw.max_scan_tuples', '60000', true)
 ), exact AS (
-  SELECT v.chunk_number AS number, ({vector} <#> {wanted}) + 0 AS distance FROM chunk_vectors v{join}
-  WHERE (SELECT chunks FROM size) <= {exact} AND cardinality(v.vector) = {dimensions}
-    AND v.collection_number IN (SELECT number FROM scope WHERE embedding_model = :model){allowed}
+  SELECT v.chunk_number AS number, ({vector} <#> {wanted}) + 0 AS distance
+  FROM scope s CROSS JOIN LATERAL (
+    SELECT chunk_number, vector FROM chunk_vectors WHERE collection_number BETWEEN s.number AND s.number OFFSET 0
+  ) v{join}
+  WHERE (SELECT chunks FROM size) <= {exact} AND s.embedding_model = :model{allowed}
   ORDER BY distance LIMIT :depth
 ), approximate AS (
   SELECT v.chunk_number AS number, {vector} <#> {wanted} AS distance FROM chunk_vectors v{join}

@@ -33,7 +33,8 @@ def upgrade() -> None:
         for statement in _ON_SQLITE:
             op.execute(statement)
     else:
-        op.execute("CREATE INDEX ix_chunks_terms ON chunks USING gin (terms)")
+        # Without `fastupdate` a search never has to read through what was written lately.
+        op.execute("CREATE INDEX ix_chunks_terms ON chunks USING gin (terms) WITH (fastupdate = off)")
 
 
 def downgrade() -> None:
