@@ -7,14 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.table import Bar, print_bars
-from evaluation import prefixes, recall, retrieval, token_counts
+from evaluation import follow_ups, prefixes, recall, retrieval, rewrites, token_counts, topic_shifts
 
 Measure = Callable[[bool, Path | None], list[Bar]]
 MEASURES: dict[str, Measure] = {
+    "follow_ups": follow_ups.measure,
     "prefixes": prefixes.measure,
     "recall": recall.measure,
-    "token_counts": token_counts.measure,
     "retrieval": retrieval.measure,
+    "rewrites": rewrites.measure,
+    "token_counts": token_counts.measure,
+    "topic_shifts": topic_shifts.measure,
 }
 """Each prints its tables and gives its bars; it is told whether to be tiny, and where texts of others are, if any."""
 

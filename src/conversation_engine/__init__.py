@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from conversation_engine.dialogue.base_conversation import BaseConversation
     from conversation_engine.dialogue.context import ConversationContext, current_conversation
+    from conversation_engine.dialogue.conversation_manager import ConversationManager
     from conversation_engine.dialogue.decorator import conversation_session
     from conversation_engine.dialogue.errors import GenerationFailedError
     from conversation_engine.dialogue.provider import (
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
         LLMRequestMetadata,
         SamplingOptions,
     )
+    from conversation_engine.domains.context.questions.talk import Said
+    from conversation_engine.domains.context.questions.types import FollowUp, Understanding
     from conversation_engine.domains.conversations.types import (
         BEGINNING,
         Conversation,
@@ -79,11 +82,13 @@ __all__ = [
     "ConversationEngineService",
     "ConversationFilter",
     "ConversationId",
+    "ConversationManager",
     "ConversationMessageDTO",
     "ConversationSession",
     "ConversationStatus",
     "ConversationSummaryDTO",
     "EngineError",
+    "FollowUp",
     "GenerationFailedError",
     "Heartbeat",
     "Kind",
@@ -104,6 +109,7 @@ __all__ = [
     "RecallScope",
     "ReplyDelta",
     "ReplyFinished",
+    "Said",
     "Sampling",
     "SamplingOptions",
     "Settings",
@@ -118,6 +124,7 @@ __all__ = [
     "TurnId",
     "TurnStarted",
     "TurnState",
+    "Understanding",
     "UserId",
     "WindowOptions",
     "WindowStrategy",
@@ -130,6 +137,7 @@ __all__ = [
 _NAMES_BY_HOME = {
     "dialogue.base_conversation": ("BaseConversation",),
     "dialogue.context": ("ConversationContext", "current_conversation"),
+    "dialogue.conversation_manager": ("ConversationManager",),
     "dialogue.decorator": ("conversation_session",),
     "dialogue.errors": ("GenerationFailedError",),
     "dialogue.provider": ("ConversationEngineProvider", "ConversationSession", "conversation_engine_provider"),
@@ -142,6 +150,8 @@ _NAMES_BY_HOME = {
         "LLMRequestMetadata",
         "SamplingOptions",
     ),
+    "domains.context.questions.talk": ("Said",),
+    "domains.context.questions.types": ("FollowUp", "Understanding"),
     "domains.conversations.types": (
         "BEGINNING",
         "Conversation",

@@ -14,6 +14,7 @@ from conversation_engine.dialogue.types import (
     LLMRequestMetadata,
     SamplingOptions,
 )
+from conversation_engine.domains.context.questions.types import Understanding
 from conversation_engine.domains.conversations.types import Content
 from conversation_engine.domains.llm.types import LLMMessage
 from conversation_engine.engine.engine import ConversationEngine
@@ -115,6 +116,10 @@ class ConversationEngineProvider(Protocol):
         before: int | None = None,
         user_id: Id | None = None,
     ) -> list[ConversationMessageDTO]: ...
+
+    async def analyze_follow_up(
+        self, conversation_id: Id, query: str, *, user_id: Id | None = None
+    ) -> Understanding: ...
 
     async def build_llm_context(
         self,

@@ -25,6 +25,7 @@ from conversation_engine.dialogue.types import (
     SamplingOptions,
 )
 from conversation_engine.domains.context.errors import NothingToAnswerError
+from conversation_engine.domains.context.questions.types import Understanding
 from conversation_engine.domains.conversations.types import (
     MOST_PER_PAGE,
     Content,
@@ -236,6 +237,14 @@ class ConversationEngineService:
                     break
         found.reverse()
         return found
+
+    async def analyze_follow_up(self, conversation_id: Id, query: str, *, user_id: Id | None = None) -> Understanding:
+        """Whether `query`, which nobody has said yet, leans on what was said there, and what it means then.
+
+        Two statements and some milliseconds; a model call more where `CE_UNDERSTANDING_MODEL` is set.
+        """
+        where = conversation_id_of(conversation_id)
+        return await self.engine.questions.analyze_follow_up(where, query, owner_id=self._owner(user_id))
 
     async def build_llm_context(
         self,

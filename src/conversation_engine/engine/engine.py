@@ -20,7 +20,9 @@ from conversation_engine.engine.wiring import (
     make_outbox,
     make_people,
     make_personas,
+    make_questions,
     make_rates,
+    make_reader,
     make_retrieval,
     make_signals,
     make_turns,
@@ -82,6 +84,7 @@ class ConversationEngine:
         self.retrieval = make_retrieval(
             self.database, self.embeddings, settings=self.settings, clock=self.clock, jobs=self.jobs
         )
+        reader = make_reader(self.settings)
         write_path = make_turns(
             self.database,
             self.llm,
@@ -92,11 +95,13 @@ class ConversationEngine:
             budgets=self.budgets,
             retrieval=self.retrieval,
             jobs=self.jobs,
+            reader=reader,
         )
         self.conversations: ConversationService = write_path.conversations
         self.pins: PinService = write_path.pins
         self.turns: TurnService = write_path.turns
         self.rag = RagService(self.conversations, self.turns, self.retrieval)
+        self.questions = make_questions(self, reader, settings=self.settings)
         self.audit = AuditLog(self.database, clock=self.clock)
         self.accounts = make_accounts(self.database, self.audit, settings=self.settings, clock=self.clock)
         self.personas = make_personas(self.database, self.audit, settings=self.settings, clock=self.clock)

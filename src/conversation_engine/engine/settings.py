@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from conversation_engine.domains.context.questions.settings import UnderstandingSettings
 from conversation_engine.domains.context.settings import ContextSettings
 from conversation_engine.domains.conversations.settings import ConversationSettings
 from conversation_engine.domains.limits.settings import LimitSettings
@@ -33,6 +34,7 @@ class Settings(
     BaseSettings,
     ConversationSettings,
     ContextSettings,
+    UnderstandingSettings,
     LlmSettings,
     LimitSettings,
     EmbeddingSettings,

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from conversation_engine.domains.context.questions.reader import QuestionReader
+from conversation_engine.domains.context.questions.weights import load_weights
 from conversation_engine.domains.context.service import SummaryService
 from conversation_engine.domains.conversations.pins.service import PinService
 from conversation_engine.domains.conversations.service import ConversationService
@@ -57,10 +59,13 @@ from conversation_engine.people.review.service import ReviewService
 from conversation_engine.people.sessions.service import SessionService
 from conversation_engine.turns.learning import JOB_KIND as WORDS_JOB
 from conversation_engine.turns.learning import WordLearner
+from conversation_engine.turns.questions import QuestionService
+from conversation_engine.turns.resolving import StandaloneQuestions
 from conversation_engine.turns.runner import OnUsed
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.steps.assemble import AssembleStep
-from conversation_engine.turns.steps.retrieve import AsAsked, RetrieveStep
+from conversation_engine.turns.steps.retrieve import RetrieveStep
+from conversation_engine.turns.steps.understand import UnderstandStep
 from conversation_engine.turns.summarizing import JOB_KIND as SUMMARY_JOB
 from conversation_engine.turns.summarizing import OWN_MODEL, SummaryKeeper
 from conversation_engine.turns.types import Turn
@@ -226,6 +231,7 @@ def make_turns(
     budgets: BudgetService,
     retrieval: RetrievalService,
     jobs: JobQueue,
+    reader: QuestionReader,
 ) -> "WritePath":
     """The write path over one database. Raises UnknownModelError for a model of summaries that nobody has."""
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
@@ -257,7 +263,7 @@ def make_turns(
         ledger=ledger,
         signals=signals,
         budgets=budgets,
-        retrieve=RetrieveStep(retrieval, resolver=AsAsked(), clock=clock),
+        retrieve=RetrieveStep(retrieval, resolver=StandaloneQuestions(reader), clock=clock),
         assemble=AssembleStep(
             database,
             conversations=conversations,
@@ -271,6 +277,31 @@ def make_turns(
         on_used=_token_counter(rates) if rates.counts_tokens else None,
     )
     return WritePath(conversations=conversations, pins=pins, turns=turns)
+
+
+def make_reader(settings: Settings) -> QuestionReader:
+    """Understands questions. Reads what was learnt: a few milliseconds."""
+    return QuestionReader(load_weights(), intents=settings.intents)
+
+
+class QuestionParts(Protocol):
+    """What questions are made of: an engine."""
+
+    database: Database
+    conversations: ConversationService
+    turns: TurnService
+    llm: LlmService
+
+
+def make_questions(engine: QuestionParts, reader: QuestionReader, *, settings: Settings) -> QuestionService:
+    """Has questions understood and answered."""
+    return QuestionService(
+        engine.database,
+        conversations=engine.conversations,
+        turns=engine.turns,
+        llm=engine.llm,
+        understand=UnderstandStep(reader=reader, llm=engine.llm, settings=settings),
+    )
 
 
 def make_personas(database: Database, audit: AuditLog, *, settings: Settings, clock: Clock) -> PersonaService:

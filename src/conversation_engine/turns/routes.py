@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
 
+from conversation_engine.domains.conversations.types import NewConversation
+from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse, wants_event_stream
 from conversation_engine.infra.web.once import RequestOnce
@@ -14,8 +16,11 @@ from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, parse_id
 from conversation_engine.kernel.once import Once
 from conversation_engine.kernel.windows import NO_OPTIONS, WindowOptions, WindowStrategy
+from conversation_engine.turns.questions import QuestionService
 from conversation_engine.turns.schemas import (
     AnswerIn,
+    QueryIn,
+    QueryOut,
     RemovedOut,
     TurnIn,
     TurnOut,
@@ -23,11 +28,14 @@ from conversation_engine.turns.schemas import (
     TurnSummary,
     WindowOut,
     frame_of,
+    query_answered,
+    query_frame,
 )
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.types import NewTurn, Turn, TurnDetail, TurnState
 
 router = APIRouter(prefix="/conversations/{conversation_id}", tags=["turns"])
+queries = APIRouter(tags=["query"])
 
 
 async def _conversation_id(conversation_id: str) -> ConversationId:
@@ -44,6 +52,7 @@ async def _message_id(message_id: str) -> MessageId:
 
 Turns = Annotated[TurnService, service_of(TurnService)]
 ConversationPath = Annotated[ConversationId, Depends(_conversation_id)]
+Questions = Annotated[QuestionService, service_of(QuestionService)]
 TurnPath = Annotated[TurnId, Depends(_turn_id)]
 MessagePath = Annotated[MessageId, Depends(_message_id)]
 LastEventId = Annotated[int | None, Header(ge=0)]
@@ -218,6 +227,51 @@ async def preview_context(
     return WindowOut(messages=messages, manifest=window.manifest)
 
 
+@queries.post(
+    "/query",
+    openapi_extra=SAYS_SOMETHING,
+    status_code=201,
+    responses={
+        200: _STREAM | {"description": f"`query.understood` (how it was understood), then: {_STREAM['description']}"},
+        201: {"model": QueryOut},
+    },
+    response_model=None,
+)
+async def ask_question(
+    body: QueryIn,
+    *,
+    request: Request,
+    caller: Caller,
+    questions: Questions,
+    turns: Turns,
+    once: RequestOnce,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Ask in a session, or begin one: the question is understood, made to stand alone, and answered by a turn.
+
+    What you said is stored in your own words, with its meaning as `understanding` in the message's metadata. With an
+    `Idempotency-Key` a repeated request is the same session and the same turn.
+    """
+    asked = await questions.ask(_question(body, caller, once), body.query)
+    turn = asked.turn
+    location = {"location": f"/conversations/{turn.conversation_id}/turns/{turn.id}"}
+    if wants_event_stream(request.headers.getlist("accept")):
+        frames = _frames(turns, turn, after=last_event_id or 0, first=query_frame(asked))
+        return EventStreamResponse(frames, headers=location)
+    answered = query_answered(asked, await turns.wait(turn)).model_dump_json()
+    return Response(answered, status_code=201, media_type="application/json", headers=location)
+
+
+def _question(body: QueryIn, caller: Caller, once: Once | None) -> NewTurn:
+    is_new = body.session_id is None
+    session_id = ConversationId(new_id() if body.session_id is None else parse_id(body.session_id))
+    starts = NewConversation(
+        owner_id=caller.user_id, type=body.conversation_type, system_prompt=body.system_prompt, model=body.model
+    )
+    new = _new_turn(session_id, body, caller, once)
+    return replace(new, starts=starts if is_new else None, message_metadata=body.message_metadata or {})
+
+
 def _new_turn(conversation_id: ConversationId, body: AnswerIn, caller: Caller, once: Once | None) -> NewTurn:
     return NewTurn(
         conversation_id=conversation_id,
@@ -244,7 +298,11 @@ async def _answer(turns: TurnService, turn: Turn, request: Request, *, after: in
     return _json(await turns.wait(turn), status_code=201, headers=location)
 
 
-async def _frames(turns: TurnService, turn: Turn, *, after: int) -> AsyncGenerator[bytes, None]:
+async def _frames(
+    turns: TurnService, turn: Turn, *, after: int, first: bytes | None = None
+) -> AsyncGenerator[bytes, None]:
+    if first is not None:
+        yield first
     async with aclosing(turns.follow(turn, after=after)) as events:
         async for event in events:
             yield frame_of(event)

@@ -19,6 +19,7 @@ from conversation_engine.domains.conversations.types import BusyPolicy
 from conversation_engine.domains.llm.types import Attempt, Sampling, UsageSource
 from conversation_engine.infra.web.event_stream import HEARTBEAT, frame
 from conversation_engine.turns.types import (
+    AskedQuestion,
     Heartbeat,
     ReplyDelta,
     Turn,
@@ -63,6 +64,48 @@ class TurnIn(AnswerIn):
 
     content: ContentField
     message_metadata: JsonObject | None = None
+
+
+class QueryIn(AnswerIn):
+    """A question, in a session or as the first of one."""
+
+    query: str = Field(examples=["How does that compare to last year?"])
+    session_id: str | None = Field(None, description="The conversation to go on with; unset: a new one is started.")
+    conversation_type: str = Field("general", description="Of the conversation that is started.")
+    system_prompt: str | None = Field(None, description="Of the conversation that is started.")
+    message_metadata: JsonObject | None = None
+
+
+class FollowUpOut(BaseModel):
+    """Whether a question leans on what was said before it."""
+
+    is_follow_up: bool
+    confidence: float = Field(description="From 0.5, as good as a guess, to 1.")
+    leans_on: int | None = Field(description="Sequence number of the message that it leans on most.")
+    previous_topic: str | None = Field(description="What was talked about before it.")
+    decided_by: str = Field(description="`rules`, or `model`.")
+
+
+class UnderstoodOut(BaseModel):
+    """What a question means in its session."""
+
+    session_id: str
+    query: str = Field(description="In your own words, as it is stored and shown.")
+    enhanced_query: str = Field(description="The same as a question that can be understood by itself.")
+    follow_up: FollowUpOut
+    intent: str | None = Field(description="One of the server's labels (`CE_INTENTS`).")
+
+    @staticmethod
+    def of(asked: AskedQuestion) -> "UnderstoodOut":
+        """The wire shape of a question and its meaning."""
+        return UnderstoodOut(**understood_fields(asked))
+
+
+class QueryOut(UnderstoodOut):
+    """A question and its answer."""
+
+    answer: str | JsonObject | list[Any] | None = Field(description="The reply; null when nothing was said.")
+    turn: "TurnOut"
 
 
 class RemovedOut(BaseModel):
@@ -204,6 +247,36 @@ def frame_of(event: TurnEvent) -> bytes:
         case TurnEnded(detail=detail, offset=offset):
             data_bytes = TurnOut.of(detail).model_dump_json().encode()
             return frame(event=f"turn.{detail.turn.state.value}", data=data_bytes, event_id=offset)
+
+
+def understood_fields(asked: AskedQuestion) -> JsonObject:
+    """The fields of `UnderstoodOut`."""
+    understanding = asked.understanding
+    follow_up = understanding.follow_up
+    return {
+        "session_id": asked.turn.conversation_id,
+        "query": understanding.query,
+        "enhanced_query": understanding.standalone,
+        "intent": understanding.intent,
+        "follow_up": FollowUpOut(
+            is_follow_up=follow_up.is_follow_up,
+            confidence=follow_up.confidence,
+            leans_on=follow_up.leans_on,
+            previous_topic=follow_up.previous_topic,
+            decided_by=follow_up.decided_by,
+        ),
+    }
+
+
+def query_answered(asked: AskedQuestion, detail: TurnDetail) -> QueryOut:
+    """The wire shape of a question that was answered."""
+    reply = None if detail.reply is None else detail.reply.content
+    return QueryOut(**understood_fields(asked), answer=reply, turn=TurnOut.of(detail))
+
+
+def query_frame(asked: AskedQuestion) -> bytes:
+    """The first event of a question's stream. It has no id: there is nothing to resume from yet."""
+    return frame(event="query.understood", data=UnderstoodOut.of(asked).model_dump_json().encode(), event_id=None)
 
 
 def _error(turn: Turn) -> TurnErrorOut | None:

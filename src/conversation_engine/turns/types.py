@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from conversation_engine.domains.conversations.types import BusyPolicy, Content, Message
+from conversation_engine.domains.context.questions.types import Understanding
+from conversation_engine.domains.conversations.types import BusyPolicy, Content, Message, NewConversation
 from conversation_engine.domains.llm.types import Attempt, Sampling
 from conversation_engine.domains.retrieval.types import RetrievalOptions
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId
@@ -37,6 +38,8 @@ class NewTurn:
     owner_id: UserId
     content: Content | None
     """`None`: answer what is already there."""
+    starts: NewConversation | None = None
+    """A conversation to start with this turn, in one transaction, under `conversation_id`: a new id then."""
     role: Role | None = None
     """The owner's, where who calls knows it: limits may go by it."""
     parent_id: MessageId | None = None
@@ -112,6 +115,14 @@ class Turn:
     error: TurnError | None
     created_at: datetime
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedQuestion:
+    """A question that is being answered."""
+
+    turn: Turn
+    understanding: Understanding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,14 +69,8 @@ class ConversationService:
 
     async def create(self, new: NewConversation, *, once: Once | None = None) -> Conversation:
         """Start an empty conversation. Metadata is copied. One short transaction."""
-        checked = self._checks.conversation(new)
-        conversation_id = ConversationId(new_id())
-
-        def work(tx: Tx) -> Conversation:
-            self._conversations.insert(tx, conversation_id, checked, at=self._clock.now())
-            return self._owned(tx, conversation_id, new.owner_id)
-
-        return await self._change(once, work, owner_id=new.owner_id, result_id=conversation_id)
+        key, checked = ConversationId(new_id()), self.checked_conversation(new)
+        return await self._change(once, lambda tx: self.start(tx, key, checked), owner_id=new.owner_id, result_id=key)
 
     async def get(self, conversation_id: ConversationId, *, owner_id: UserId) -> Conversation:
         """One conversation, without its messages."""
@@ -354,6 +348,11 @@ class ConversationService:
 
     # ── for other rooms: these join the caller's transaction ──
 
+    def start(self, tx: Tx, conversation_id: ConversationId, checked: NewConversation) -> Conversation:
+        """Start an empty conversation under a new id; `checked` is what `checked_conversation` gave. Two statements."""
+        self._conversations.insert(tx, conversation_id, checked, at=self._clock.now())
+        return self._owned(tx, conversation_id, checked.owner_id)
+
     def append(
         self,
         tx: Tx,
@@ -478,6 +477,10 @@ class ConversationService:
         if leaf_id is None:
             return []
         return self._messages.list_newest_of_path(tx, conversation.id, leaf_id=leaf_id, before=before, count=count)
+
+    def checked_conversation(self, new: NewConversation) -> NewConversation:
+        """See `Checks.conversation`."""
+        return self._checks.conversation(new)
 
     def checked_message(self, new: NewMessage) -> NewMessage:
         """See `Checks.message`."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from conversation_engine.entrypoints.cli.chat_commands import ChatCommands
     from conversation_engine.entrypoints.cli.chat_lines import Lines
     from conversation_engine.entrypoints.cli.chat_screen import Screen
-    from conversation_engine.entrypoints.cli.loop_thread import LoopThread
+    from conversation_engine.infra.loop_thread import LoopThread
 
 
 def chat(
@@ -56,7 +56,7 @@ def _opened(
     from conversation_engine.engine.engine import ConversationEngine
     from conversation_engine.entrypoints.cli.chat_commands import ChatCommands
     from conversation_engine.entrypoints.cli.chat_session import ChatSession
-    from conversation_engine.entrypoints.cli.loop_thread import LoopThread
+    from conversation_engine.infra.loop_thread import LoopThread
 
     with LoopThread() as loop:
         # Whoever sits here reads errors; and what a pipe hands on must be a model's words.

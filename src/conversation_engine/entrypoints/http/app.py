@@ -46,6 +46,7 @@ from conversation_engine.people.feedback.service import FeedbackDesk
 from conversation_engine.people.records.service import RecordService
 from conversation_engine.people.review.service import ReviewService
 from conversation_engine.people.sessions.service import SessionService
+from conversation_engine.turns.questions import QuestionService
 from conversation_engine.turns.rag.service import RagService
 from conversation_engine.turns.service import TurnService
 
@@ -124,6 +125,7 @@ def _services(engine: ConversationEngine) -> dict[type, object]:
         BudgetService: engine.budgets,
         RateLimiter: engine.rates,
         TurnService: engine.turns,
+        QuestionService: engine.questions,
         CostService: engine.costs,
         RetrievalService: engine.retrieval,
         RagService: engine.rag,

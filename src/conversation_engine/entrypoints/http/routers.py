@@ -14,6 +14,7 @@ from conversation_engine.people.records.routes import router as records
 from conversation_engine.people.review.routes import router as review
 from conversation_engine.people.sessions.routes import router as sessions
 from conversation_engine.turns.rag.routes import router as rag
+from conversation_engine.turns.routes import queries
 from conversation_engine.turns.routes import router as turns
 
 OPEN_ROUTERS = (sign_in,)
@@ -22,6 +23,7 @@ ROUTERS = (
     conversations,
     pins,
     turns,
+    queries,
     personas,
     retrieval,
     rag,

@@ -106,6 +106,7 @@ class AdmitStep:
         _check_sampling(new.sampling)
         return replace(
             new,
+            starts=None if new.starts is None else self._conversations.checked_conversation(new.starts),
             parent_id=None if new.parent_id is None else MessageId(parse_id(new.parent_id)),
             system_prompt=None if prompt is None else self._conversations.checked_prompt(prompt),
             reply_metadata=self._conversations.checked_metadata(new.reply_metadata),
@@ -127,6 +128,8 @@ class AdmitStep:
     def _admit(
         self, tx: Tx, new: NewTurn, turn_id: TurnId, message: NewMessage | None, *, lease: Lease, policy: BusyPolicy
     ) -> Admission:
+        if new.starts is not None:
+            self._conversations.start(tx, new.conversation_id, new.starts)
         conversation = self._say(tx, new, message)
         check_free(conversation, model=new.model, system_prompt=new.system_prompt)
         turn = self._turn(new, turn_id, conversation, TurnState.RUNNING, answers=conversation.active_leaf_id)

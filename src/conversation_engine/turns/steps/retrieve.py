@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from conversation_engine.domains.conversations.types import Utterance
 from conversation_engine.domains.retrieval.service import RetrievalService
 from conversation_engine.domains.retrieval.types import (
     CollectionId,
@@ -62,13 +61,6 @@ class RetrieveStep:
             milliseconds={"resolve": resolving, **outcome.milliseconds},
             is_absent=options.is_strict and not shown,
         )
-
-
-class AsAsked:
-    """A `QuestionResolver` that takes questions as they are."""
-
-    def resolve(self, question: str, *, history: Sequence[Utterance]) -> str:
-        return question
 
 
 def _options(run: TurnRun) -> RetrievalOptions | None:

@@ -1,4 +1,4 @@
-"""Where the chat crosses into async."""
+"""Where code that waits crosses into async."""
 
 import asyncio
 import threading
@@ -11,17 +11,18 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """An event loop on a thread of its own, so that the main thread is free to wait for the keyboard.
+    """An event loop on a thread of its own, so that the main thread is free to wait, for the keyboard for instance.
 
     Only the main thread gets Ctrl-C, and only there does readline's prompt react to it; a prompt in a worker thread
     could not be interrupted, and one in the loop's thread would stop the engine.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, name: str = "chat-loop", is_daemon: bool = False) -> None:
+        """`is_daemon`: whether the interpreter may end without waiting for it."""
         self._loop: asyncio.AbstractEventLoop
         self._end: asyncio.Event
         self._is_running = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._stay()), name="chat-loop")
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._stay()), name=name, daemon=is_daemon)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Wait for `coroutine`, run in the loop. Ctrl-C interrupts the waiting and cancels it."""
