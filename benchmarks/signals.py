@@ -3,7 +3,7 @@
 import contextlib
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.load import Load, send_from_a_process
@@ -17,12 +17,13 @@ CONNECTIONS = 4
 TURNS = 30
 """Turns a connection and round."""
 MOST_OVER_NONE = 1.25
+KINDS = ("SQLite, none", "SQLite, Valkey", "PostgreSQL, NOTIFY", "PostgreSQL, Valkey")
 
 
 def measure(is_tiny: bool) -> list[Bar]:
     """Print CPU milliseconds a turn of a server on each database with each kind of signals."""
     rounds, turns = (1, 3) if is_tiny else (ROUNDS, TURNS)
-    with tempfile.TemporaryDirectory() as folder, _servers(Path(folder)) as servers:
+    with tempfile.TemporaryDirectory() as folder, _servers(Path(folder), KINDS[: 3 if is_tiny else None]) as servers:
         cpu_ms: dict[str, list[float]] = {name: [] for name in servers}
         for name in servers:
             _cpu_ms(servers[name], Path(folder, name), turns=3)
@@ -45,22 +46,20 @@ def _cpu_ms(server: Server, data_dir: Path, *, turns: int) -> float:
 
 
 @contextlib.contextmanager
-def _servers(folder: Path) -> Iterator[dict[str, Server]]:
+def _servers(folder: Path, kinds: Sequence[str]) -> Iterator[dict[str, Server]]:
     """One of each kind, all on the same upstream; a data folder of its own each, named like it."""
     with contextlib.ExitStack() as stack:
         upstream = stack.enter_context(upstream_server())
-        urls = [stack.enter_context(postgres_store()).url for _ in range(2)]
         valkey = {"CE_VALKEY_URL": stack.enter_context(_valkey())}
-        kinds = {
-            "SQLite, none": {},
-            "SQLite, Valkey": valkey,
-            "PostgreSQL, NOTIFY": {"CE_DATABASE_URL": urls[0]},
-            "PostgreSQL, Valkey": {"CE_DATABASE_URL": urls[1], **valkey},
-        }
-        yield {
-            name: stack.enter_context(product_server(folder / name, upstream_port=upstream.port, more=settings))
-            for name, settings in kinds.items()
-        }
+        servers = {}
+        for kind in kinds:
+            database, signals = kind.split(", ")
+            settings = dict(valkey) if signals == "Valkey" else {}
+            if database == "PostgreSQL":
+                settings["CE_DATABASE_URL"] = stack.enter_context(postgres_store()).url
+            server = product_server(folder / kind, upstream_port=upstream.port, more=settings)
+            servers[kind] = stack.enter_context(server)
+        yield servers
 
 
 @contextlib.contextmanager

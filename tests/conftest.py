@@ -1,6 +1,7 @@
 """Real stores and a real model, each started once per run and shared; a fresh database for every test."""
 
 import asyncio
+import functools
 import itertools
 import os
 import shutil
@@ -164,9 +165,14 @@ def _new_postgres(server: Any, *, template: str) -> Iterator[str]:
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """Settings of a test: its own database and folder, the scripted model by default, asked once."""
+    own = {"data_dir": tmp_path / "data", "database_url": SecretStr(database_url)}
+    return _settings_of_every_test().model_copy(update=own)
+
+
+@functools.cache
+def _settings_of_every_test() -> Settings:
+    """Reading the environment for a hundred settings takes longer than many a test."""
     return Settings(
-        data_dir=tmp_path / "data",
-        database_url=SecretStr(database_url),
         model="scripted/test",
         embedding_model="none",
         secret=SecretStr(SECRET),

@@ -1,44 +1,46 @@
 """The benchmarks run. Whether they hold their bars is for `make bench` to say, on a quiet machine."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
+import structlog
 
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.__main__ import MEASURES, TOOLS, main
+
 pytestmark = pytest.mark.slow
+SAYS = {
+    "persistence": "persistence on PostgreSQL: flatness",
+    "streaming": "streaming: turns a second",
+    "cpu_per_chunk": "whole server",
+    "model_stream": "200 messages beside 20",
+    "startup": "server answers /readyz",
+    "resume": "statements of a resumption",
+    "watchers": "kB a watcher",
+    "signals": "NOTIFY",
+    "windows": "the index of words on PostgreSQL",
+    "retrieval": "postgresql, 2000 passages",
+    "profile_turn": "function calls",
+}
 
 
-def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CE_")}
-    command = [sys.executable, "-m", "benchmarks", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=110, check=False)
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Benchmarks run quietly; the tests after them do not."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 class TestBenchmarks:
-    @pytest.mark.parametrize(
-        ("name", "says"),
-        [
-            pytest.param("persistence", "persistence on PostgreSQL: flatness", marks=pytest.mark.postgres),
-            ("streaming", "streaming: turns a second"),
-            ("cpu_per_chunk", "whole server"),
-            ("model_stream", "200 messages beside 20"),
-            ("startup", "server answers /readyz"),
-            ("resume", "statements of a resumption"),
-            ("watchers", "kB a watcher"),
-            pytest.param("signals", "NOTIFY", marks=[pytest.mark.postgres, pytest.mark.valkey]),
-            pytest.param("windows", "the index of words on PostgreSQL", marks=pytest.mark.postgres),
-            ("profile_turn", "function calls"),
-        ],
-    )
-    def test_each_runs_at_its_smallest_size(self, name: str, says: str) -> None:
-        done = run(name, "--tiny")
-        assert done.returncode == 0, done.stderr
-        assert says in done.stdout
+    @pytest.mark.postgres
+    @pytest.mark.valkey
+    @pytest.mark.parametrize("name", MEASURES | TOOLS)
+    def test_each_runs_at_its_smallest_size(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main([name, "--tiny"]) == 0
+        assert SAYS[name] in capsys.readouterr().out
 
-    def test_an_unknown_name_is_refused_with_the_known_ones(self) -> None:
-        done = run("nonsense")
-        assert done.returncode == 2
-        assert "nonsense" in done.stderr
+    def test_an_unknown_name_is_refused_with_the_known_ones(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as left:
+            main(["nonsense"])
+        assert left.value.code == 2
+        assert "nonsense" in capsys.readouterr().err

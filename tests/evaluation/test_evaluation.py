@@ -2,45 +2,62 @@
 
 import gzip
 import json
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
-from evaluation.__main__ import MEASURES
+from evaluation.__main__ import MEASURES, main
 from evaluation.corpora import conversations_in, own_texts
 from evaluation.token_counts import _traffics
 
-ROOT = Path(__file__).parents[2]
+SAYS = {
+    "prefixes": "prefixes: reported by llama.cpp",
+    "recall": "recall: our own",
+    "retrieval": "nDCG@10",
+    "token_counts": "median error",
+    **dict.fromkeys(("follow_ups", "rewrites", "topic_shifts"), "not judged"),
+}
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "evaluation", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Evaluations run quietly; the tests after them do not."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 class TestMain:
     @pytest.mark.local_model
     @pytest.mark.slow
     @pytest.mark.parametrize("name", MEASURES)
-    def test_each_evaluation_runs_tiny(self, name: str) -> None:
-        needs_data = dict.fromkeys(("follow_ups", "rewrites", "topic_shifts"), "not judged")
-        ended = run(name, "--tiny")
-        assert ended.returncode == 0, ended.stderr
-        says = {"token_counts": "median error", "retrieval": "nDCG@10", **needs_data}
-        assert says.get(name, "") in ended.stdout
-        assert ended.stdout.strip()
+    def test_each_evaluation_runs_tiny(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main([name, "--tiny"]) == 0
+        assert SAYS[name] in capsys.readouterr().out
 
-    def test_what_there_is_not_is_said(self) -> None:
-        assert "no evaluation nonsense" in run("nonsense").stderr
-        assert "is no folder" in run("--data", "/nowhere").stderr
+    def test_talks_of_others_are_measured_from_their_folder(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        talk = (
+            '{"conversation_id": "x", "messages": [{"id": "1", "role": "user", "content": "Bees sting."}],'
+            ' "questions": [{"question": "Who stings?", "evidence": ["1"]}]}\n'
+        )
+        (tmp_path / "mine.chats.jsonl").write_text(talk)
+        assert main(["recall", "--tiny", "--data", str(tmp_path)]) == 0
+        assert "recall: mine.chats" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [(["nonsense"], "no evaluation nonsense"), (["--data", "/nowhere"], "is no folder")],
+    )
+    def test_what_there_is_not_is_said(
+        self, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit):
+            main(arguments)
+        assert says in capsys.readouterr().err
 
 
 class TestCorpora:

@@ -1,5 +1,6 @@
 """Brings a database to this version's schema."""
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,10 +47,15 @@ def _upgrade(tx: Tx) -> None:
 
 def _revisions(tx: Tx) -> tuple[str | None, str | None]:
     from alembic.runtime.migration import MigrationContext
+
+    return MigrationContext.configure(tx).get_current_revision(), _head()
+
+
+@cache
+def _head() -> str | None:
     from alembic.script import ScriptDirectory
 
-    current = MigrationContext.configure(tx).get_current_revision()
-    return current, ScriptDirectory.from_config(_config()).get_current_head()
+    return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _config() -> "Config":

@@ -1,6 +1,7 @@
 """Where templates are kept: files of this package, and a folder of the deployment that may replace them."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +21,8 @@ class PromptLibrary:
         Raises TemplateUnreadableError.
         """
         self._versions: dict[str, dict[int, PromptTemplate]] = {}
-        for folder in (PACKAGED, *([override_dir] if override_dir else [])):
-            for template in _read(folder):
-                self._versions.setdefault(template.name, {})[template.version] = template
+        for template in (*_packaged(), *(_read(override_dir) if override_dir else ())):
+            self._versions.setdefault(template.name, {})[template.version] = template
 
     def newest(self) -> Sequence[PromptTemplate]:
         """The newest version of each, by name."""
@@ -39,6 +39,11 @@ class PromptLibrary:
     def versions(self, name: str) -> Sequence[int]:
         """The versions that there are, oldest first."""
         return sorted(self._versions.get(name, {}))
+
+
+@cache
+def _packaged() -> tuple[PromptTemplate, ...]:
+    return tuple(_read(PACKAGED))
 
 
 def _read(folder: Path) -> Iterator[PromptTemplate]:
