@@ -48,8 +48,8 @@ OF_A_ROOM = {
     "remove_message",
 }
 """Join a transaction of another room's, which has checked the owner or does so by calling them."""
-PURE = {"checked_message", "checked_prompt", "checked_metadata", "checked_model"}
-WITHOUT_A_CONVERSATION = {"create", "list_of"}
+PURE = {"checked_conversation", "checked_message", "checked_prompt", "checked_metadata", "checked_model"}
+WITHOUT_A_CONVERSATION = {"create", "list_of", "start"}
 SCOPED: dict[str, tuple[Any, ...]] = {
     "get": (),
     "rename": ("a title",),
