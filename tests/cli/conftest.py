@@ -1,5 +1,6 @@
 """`convo` with a data folder of its own, and models that answer it."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,9 +10,24 @@ from tests.cli.scenes import Convo, SlowModel, Terminal
 
 
 @pytest.fixture
-def convo(tmp_path: Path) -> Convo:
+def convo(data_dir: Path) -> Convo:
     """On a laptop where nothing is set."""
-    return Convo(data_dir=tmp_path / "data")
+    return Convo(data_dir=data_dir)
+
+
+@pytest.fixture
+def fresh_convo(tmp_path: Path) -> Convo:
+    """On a laptop where nothing was ever started."""
+    return Convo(data_dir=tmp_path / "fresh")
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, sqlite_template: Path) -> Path:
+    """A folder whose database has its schema: to make that takes longer than most commands."""
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    shutil.copy(sqlite_template, folder / "conversations.db")
+    return folder
 
 
 @pytest.fixture
@@ -31,9 +47,9 @@ def quick_model() -> Iterator[SlowModel]:
 
 
 @pytest.fixture
-def quick_convo(tmp_path: Path, quick_model: SlowModel) -> Convo:
+def quick_convo(data_dir: Path, quick_model: SlowModel) -> Convo:
     """With the quick model as its default."""
-    return Convo(data_dir=tmp_path / "data", settings=quick_model.settings)
+    return Convo(data_dir=data_dir, settings=quick_model.settings)
 
 
 @pytest.fixture

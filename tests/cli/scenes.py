@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.cli.hatchery import hatchery
+
 CONVO = str(Path(sys.executable).with_name("convo"))
 PATIENCE_SECONDS = 60.0
 
@@ -35,17 +37,7 @@ class Convo:
 
     def __call__(self, *arguments: str, typed: str | bytes = "") -> subprocess.CompletedProcess[str]:
         """Run it to its end with `typed` in its pipe."""
-        ended = subprocess.run(
-            [CONVO, *arguments],
-            env=self.environment,
-            input=typed if isinstance(typed, bytes) else typed.encode(),
-            capture_output=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-        return subprocess.CompletedProcess(
-            ended.args, ended.returncode, stdout=ended.stdout.decode(), stderr=ended.stderr.decode()
-        )
+        return hatchery().run(arguments, self.environment, typed if isinstance(typed, bytes) else typed.encode())
 
 
 class Terminal:

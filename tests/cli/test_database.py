@@ -4,15 +4,17 @@ from tests.cli.scenes import Convo
 
 
 class TestUpgrade:
-    def test_it_says_which_database_has_the_schema_and_may_be_repeated(self, convo: Convo) -> None:
-        first, second = convo("db", "upgrade"), convo("db", "upgrade")
+    def test_it_says_which_database_has_the_schema_and_may_be_repeated(self, fresh_convo: Convo) -> None:
+        first, second = fresh_convo("db", "upgrade"), fresh_convo("db", "upgrade")
         assert (first.returncode, second.returncode) == (0, 0)
         assert (
-            first.stdout == second.stdout == f"sqlite:///{convo.data_dir}/conversations.db has this version's schema.\n"
+            first.stdout
+            == second.stdout
+            == f"sqlite:///{fresh_convo.data_dir}/conversations.db has this version's schema.\n"
         )
 
     @pytest.mark.postgres
-    def test_it_does_the_same_for_a_shared_database(self, convo: Convo, database_url: str) -> None:
-        shared = Convo(data_dir=convo.data_dir, settings={"CE_DATABASE_URL": database_url})
+    def test_it_does_the_same_for_a_shared_database(self, fresh_convo: Convo, database_url: str) -> None:
+        shared = Convo(data_dir=fresh_convo.data_dir, settings={"CE_DATABASE_URL": database_url})
         assert [shared("db", "upgrade").returncode for _ in range(2)] == [0, 0]
-        assert not (convo.data_dir / "conversations.db").exists()
+        assert not (fresh_convo.data_dir / "conversations.db").exists()

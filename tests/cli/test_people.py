@@ -16,10 +16,10 @@ def link_in(output: str, convo: Convo) -> Link:
 
 
 class TestLink:
-    def test_it_needs_no_account_and_no_database(self, convo: Convo) -> None:
-        link = link_in(convo("link", "--user", "ada", "--role", "teacher").stdout, convo)
+    def test_it_needs_no_account_and_no_database(self, fresh_convo: Convo) -> None:
+        link = link_in(fresh_convo("link", "--user", "ada", "--role", "teacher").stdout, fresh_convo)
         assert (link.principal.user_id, link.principal.role) == ("ada", Role.TEACHER)
-        assert not (convo.data_dir / "conversations.db").exists()
+        assert not (fresh_convo.data_dir / "conversations.db").exists()
 
 
 class TestUser:
