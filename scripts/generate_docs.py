@@ -17,8 +17,9 @@ def settings_page() -> str:
 
     rows = []
     for name, field in sorted(Settings.model_fields.items()):
-        default = "" if field.default is None else f"`{field.default}`"
-        rows.append(f"| `{SETTINGS_PREFIX}{name.upper()}` | {default} | {field.description} |")
+        default = field.get_default(call_default_factory=True)
+        shown = "" if default in (None, "", [], {}) else f"`{default}`"
+        rows.append(f"| `{SETTINGS_PREFIX}{name.upper()}` | {shown} | {field.description} |")
     return _table("Settings", "Environment variables; unset means the default.", "variable | default | meaning", rows)
 
 

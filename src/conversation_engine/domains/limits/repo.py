@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, Row, and_, bindparam, delete, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from conversation_engine.domains.limits.models import BudgetAccountModel, BudgetModel, LedgerModel
 from conversation_engine.domains.limits.types import (
@@ -25,6 +24,7 @@ from conversation_engine.domains.limits.types import (
     Payers,
 )
 from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.db.functions import upsert_into
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.ids import TurnId
 from conversation_engine.kernel.paging import Cursor
@@ -96,9 +96,8 @@ class BudgetRepo:
 
     def put(self, tx: Tx, key: BudgetKey, cap: Cap, *, at: datetime) -> Budget:
         """Set the budget of this key, whether or not there was one."""
-        insert_into = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
         values = {"dollars": cap.dollars, "tokens": cap.tokens, "updated_at": at}
-        statement = insert_into(_budgets).values(
+        statement = upsert_into(tx, _budgets).values(
             id=new_id(), scope=key.scope.value, subject=key.subject, period=key.period.value, created_at=at, **values
         )
         statement = statement.on_conflict_do_update(index_elements=["scope", "subject", "period"], set_=values)
@@ -214,8 +213,7 @@ class AccountRepo:
 
     def _open(self, tx: Tx, account: Account) -> None:
         """Make the row of an account, unless somebody has; waits for one who is at it."""
-        insert_into = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-        statement = insert_into(_accounts).values(
+        statement = upsert_into(tx, _accounts).values(
             id=account.id,
             scope=account.key.scope.value,
             subject=account.key.subject,

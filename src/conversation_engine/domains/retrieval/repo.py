@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, delete, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from conversation_engine.domains.llm.embeddings.types import Vector
 from conversation_engine.domains.retrieval.models import (
@@ -30,6 +29,7 @@ from conversation_engine.domains.retrieval.types import (
     NewCollection,
 )
 from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.db.functions import upsert_into
 from conversation_engine.kernel.ids import UserId
 from conversation_engine.kernel.paging import Cursor
 
@@ -132,8 +132,7 @@ class CollectionRepo:
         tx.execute(update(_collections).where(_collections.c.number == number).values(**values))
         if not words:
             return
-        insert_for = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-        statement = insert_for(_terms)
+        statement = upsert_into(tx, _terms)
         statement = statement.on_conflict_do_update(
             index_elements=["collection_number", "term"],
             set_={"chunk_count": _terms.c.chunk_count + statement.excluded.chunk_count},

@@ -2,9 +2,17 @@
 
 from typing import Any
 
-from sqlalchemy import String
+from sqlalchemy import String, Table
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
+
+from conversation_engine.infra.db.database import Tx
+
+
+def upsert_into(tx: Tx, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that may say what becomes of a row that is there already: `on_conflict_do_update`, `…_do_nothing`."""
+    return postgresql.insert(table) if tx.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 class utc_day(FunctionElement[str]):  # noqa: N801 - reads like the functions of `sqlalchemy.func`

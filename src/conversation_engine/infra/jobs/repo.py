@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, case, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.db.functions import upsert_into
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.jobs.models import JobModel
 from conversation_engine.infra.jobs.types import DeadJob, Job, NewJob
@@ -20,8 +20,7 @@ class JobRepo:
 
     def insert(self, tx: Tx, new: NewJob, *, at: datetime, run_at: datetime) -> None:
         """Write a job, or ask once more for the one with its key: dead, waiting or being done."""
-        insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-        statement = insert(_jobs).values(
+        statement = upsert_into(tx, _jobs).values(
             id=new_id(),
             kind=new.kind,
             key=new.key,
