@@ -162,6 +162,25 @@ class TestRefresh:
         again = await office.sign_ins.refresh(pair.refresh_token)
         assert office.principal_of(again.access_token).user_id == pair.user_id
 
+    async def test_one_that_stays_works_for_all_tabs_of_a_browser(self, open_office: OpenOffice) -> None:
+        office = await office_with_ada(open_office)
+        pair = await office.sign_ins.sign_in("ada", PASSWORD, address=None, stays=True)
+        for _ in range(3):
+            office.clock.advance(seconds=20 * 24 * 3600)
+            again = await office.sign_ins.refresh(pair.refresh_token)
+            assert again.refresh_token == pair.refresh_token
+            assert office.principal_of(again.access_token).user_id == pair.user_id
+        await office.sign_ins.sign_out(office.principal_of(again.access_token), address=None)
+        with pytest.raises(InvalidRefreshTokenError):
+            await office.sign_ins.refresh(pair.refresh_token)
+
+    async def test_nobody_makes_one_stay_that_does_not(self, open_office: OpenOffice) -> None:
+        office = await office_with_ada(open_office)
+        pair = await office.sign_ins.sign_in("ada", PASSWORD, address=None)
+        sign_in_id, secret = pair.refresh_token.split(".", 1)
+        with pytest.raises(InvalidRefreshTokenError):
+            await office.sign_ins.refresh(f"{sign_in_id}.~{secret}")
+
     @pytest.mark.parametrize("token", ["", "x", "01890a5d-ac96-774b-bcce-b302099a8057.x", "\ud800", "\x00", "." * 900])
     async def test_what_is_none_of_ours_is_refused(self, open_office: OpenOffice, token: str) -> None:
         with pytest.raises(InvalidRefreshTokenError):

@@ -57,7 +57,8 @@ def _address(request: Request) -> str | None:
 @open_router.post("/token")
 async def sign_in(body: PasswordIn, request: Request, sign_ins: SignIns) -> TokenOut:
     """Sign in with a name and a password. Tries are limited (429)."""
-    return TokenOut.of(await sign_ins.sign_in(body.login, body.password, address=_address(request)))
+    address = _address(request)
+    return TokenOut.of(await sign_ins.sign_in(body.login, body.password, address=address, stays=body.stay))
 
 
 @open_router.post("/refresh")
@@ -69,7 +70,7 @@ async def refresh(body: RefreshIn, sign_ins: SignIns) -> TokenOut:
 @open_router.post("/link")
 async def use_link(body: LinkIn, request: Request, sign_ins: SignIns) -> TokenOut:
     """Sign in with the code of a one-time link."""
-    return TokenOut.of(await sign_ins.use_link(body.code, address=_address(request)))
+    return TokenOut.of(await sign_ins.use_link(body.code, address=_address(request), stays=body.stay))
 
 
 @router.post("/auth/logout", status_code=204)

@@ -16,7 +16,17 @@ class RequestBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class PasswordIn(RequestBody):
+class SignInBody(RequestBody):
+    """What every way in can be asked."""
+
+    stay: bool = Field(
+        False,
+        description="The refresh token is to stay the same while the sign-in lasts: for a browser's cookie that no "
+        "script can read.",
+    )
+
+
+class PasswordIn(SignInBody):
     """A name and a password."""
 
     login: str = Field(max_length=1000)
@@ -29,7 +39,7 @@ class RefreshIn(RequestBody):
     refresh_token: str = Field(max_length=1000)
 
 
-class LinkIn(RequestBody):
+class LinkIn(SignInBody):
     """The code of a one-time sign-in link."""
 
     code: str = Field(max_length=4000)
@@ -41,7 +51,7 @@ class TokenOut(BaseModel):
     access_token: str
     token_type: str = "bearer"  # noqa: S105 - the name of a scheme
     expires_in: int = Field(description="Seconds until the access token expires.")
-    refresh_token: str = Field(description="Good for one `POST /auth/refresh`, which gives the next.")
+    refresh_token: str = Field(description="Good for one `POST /auth/refresh`, which gives the next, unless it stays.")
     user_id: str
     role: Role
 

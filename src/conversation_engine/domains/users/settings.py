@@ -29,7 +29,7 @@ class SignInSettings(BaseModel):
     )
     link_minutes: float = Field(15, gt=0, description="How long a one-time sign-in link is valid.")
     link_url: str = Field(
-        "http://127.0.0.1:8000/",
+        "http://127.0.0.1:8000/ui/enter",
         description="Where one-time sign-in links lead; `?code=…` is added.",
     )
     sign_in_tries: int = Field(10, ge=1, description="Failed sign-ins of one name from one address in the window.")

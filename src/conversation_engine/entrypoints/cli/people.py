@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
@@ -12,11 +12,13 @@ from conversation_engine.kernel.people import Principal, Role
 
 if TYPE_CHECKING:
     from conversation_engine.domains.users.service import AccountService
+    from conversation_engine.engine.settings import Settings
 
 T = TypeVar("T")
 
 app = typer.Typer(help="Accounts.", no_args_is_help=True)
-OPERATOR = Principal(user_id=UserId("local"), role=Role.ADMIN)
+LOCAL: Final = Principal(user_id=UserId("local"), role=Role.ADMIN)
+"""Whoever has this machine's terminal."""
 
 
 @app.callback()
@@ -38,7 +40,7 @@ def add(
 
     password = sys.stdin.readline().rstrip("\n") if with_password else None
     new = NewUser(login=login, name=name, role=role, password=password)
-    user = _run(lambda accounts: accounts.create(OPERATOR, new))
+    user = _run(lambda accounts: accounts.create(LOCAL, new))
     print(user.id if with_password else _link(Principal(user_id=user.id, role=role)))
 
 
@@ -51,7 +53,7 @@ def list_users() -> None:
         found: list[User] = []
         cursor = None
         while True:
-            page = await accounts.list_of(OPERATOR, UserFilter(), cursor=cursor, limit=200)
+            page = await accounts.list_of(LOCAL, UserFilter(), cursor=cursor, limit=200)
             found += page.items
             cursor = page.next
             if cursor is None:
@@ -74,16 +76,21 @@ def link(
     print(_link(Principal(user_id=user_id, role=role)))
 
 
-def _link(principal: Principal) -> str:
+def link_for(settings: "Settings", principal: Principal, *, url: str) -> str:
+    """A one-time link to `url`, valid for CE_LINK_MINUTES."""
     from datetime import timedelta
 
     from conversation_engine.domains.users.sign_in.service import link_to
     from conversation_engine.engine.wiring import make_tokens
     from conversation_engine.kernel.clock import SystemClock
 
-    settings = load_settings()
     lifetime = timedelta(minutes=settings.link_minutes)
-    return link_to(settings.link_url, make_tokens(settings, SystemClock()).issue_link(principal, lifetime=lifetime))
+    return link_to(url, make_tokens(settings, SystemClock()).issue_link(principal, lifetime=lifetime))
+
+
+def _link(principal: Principal) -> str:
+    settings = load_settings()
+    return link_for(settings, principal, url=settings.link_url)
 
 
 def _run(work: "Callable[[AccountService], Awaitable[T]]") -> T:

@@ -73,6 +73,7 @@ def _print_directions(settings: "Settings", *, port: int) -> None:
     token = _token_command(settings)
     console.print(f"Conversation Engine is starting at [bold]{base_url}[/bold]. Ctrl-C stops it.\n")
     for name, value in (
+        ("Web page", _web_page(settings, base_url)),
         ("API pages", f"{base_url}/docs"),
         ("Sign in", f"{token}  (prints a bearer token; run it in this folder)"),
         ("Data", _data_place(settings)),
@@ -83,6 +84,20 @@ def _print_directions(settings: "Settings", *, port: int) -> None:
         console.print(value, markup=False, soft_wrap=True)
     console.print("\n[dim]A first streamed turn, to paste into another terminal:[/dim]\n")
     console.print(_example(base_url, token), markup=False, soft_wrap=True)
+
+
+def _web_page(settings: "Settings", base_url: str) -> str:
+    """Where to go in a browser: on this machine a link that signs in, once; beyond it the front door."""
+    from conversation_engine.entrypoints.ui.mount import is_installed
+
+    if not is_installed():
+        return "not installed: pip install 'conversation-engine[ui]'"
+    if settings.host not in LOOPBACK_HOSTS:
+        return f"{base_url}/ui/  (sign in with an account, or by a link of `convo link`)"
+    from conversation_engine.entrypoints.cli.people import LOCAL, link_for
+
+    link = link_for(settings, LOCAL, url=f"{base_url}/ui/enter")
+    return f"{link}\n             (signs you in, once; another one: convo link)"
 
 
 def _base_url(host: str, port: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
 import conversation_engine.entrypoints.http.errors as problems
 from conversation_engine.domains.conversations.pins.service import PinService
@@ -37,6 +38,8 @@ from conversation_engine.entrypoints.http.rates import RATE_LIMITED
 from conversation_engine.entrypoints.http.routers import OPEN_ROUTERS, ROUTERS
 from conversation_engine.entrypoints.http.stopping import on_stop_signal
 from conversation_engine.entrypoints.http.tuning import tune
+from conversation_engine.entrypoints.ui.mount import PREFIX as PAGES_PREFIX
+from conversation_engine.entrypoints.ui.mount import WebPages
 from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.web.access import AUTHENTICATED
 from conversation_engine.infra.web.problems import RESPONSE
@@ -82,7 +85,8 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
             warming = asyncio.create_task(engine.warm_up())
             await engine.accounts.revocations.start()
             with on_stop_signal(engine.turns.begin_stop):
-                yield
+                async with pages.lifespan():
+                    yield
             await engine.accounts.revocations.aclose()
             warming.cancel()
             await asyncio.wait([warming])
@@ -96,6 +100,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
         redoc_url=None,
         redirect_slashes=False,  # see TrailingSlash; a redirect would also repeat the Host header that was sent
     )
+    pages = WebPages(app, api_url=settings.ui_api_url)
     app.state.authenticate = Authenticator(tokens, Revocations.none())
     problems.install(app)
     docs.install(app)
@@ -106,6 +111,8 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
     before = [AUTHENTICATED, RATE_LIMITED] if rate_rules(settings) else [AUTHENTICATED]
     for router in ROUTERS:
         app.include_router(router, dependencies=before, responses={"default": {**RESPONSE}})
+    app.router.routes.append(Route(PAGES_PREFIX, endpoint=pages))  # a mount does not match its own root
+    app.mount(PAGES_PREFIX, pages)
     return app
 
 

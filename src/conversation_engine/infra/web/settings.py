@@ -13,4 +13,8 @@ class WebSettings(BaseModel):
         [],
         description='JSON list of origins whose pages may call the API: ["https://school.example"]. Empty: none.',
     )
+    ui_api_url: str | None = Field(
+        None,
+        description="Where the web page's own server reaches the API. Unset: where the browser's request came in.",
+    )
     body_limit_bytes: int = Field(1_048_576, ge=1024, description="Largest request body.")

@@ -35,6 +35,8 @@ from conversation_engine.kernel.people import Principal, Role, require_role
 REFRESH_BYTES: Final = 32
 REFRESH_GRACE: Final = timedelta(seconds=10)
 """How long the refresh token before still works: the answer with the new one may have been lost."""
+KEPT: Final = "~"
+"""Begins the secret of a refresh token that stays the same. It is part of what is hashed, so nobody can add it."""
 TRIES_OF_A_NAME: Final = 5
 TRIES_OF_AN_ADDRESS: Final = 10
 """How many times more often a name may fail from everywhere, and an address with every name: a school is one address,
@@ -43,7 +45,7 @@ and nobody may lock somebody else out easily."""
 
 class SignInService:
     """The door for people who come in. Access tokens are short-lived and checked without a statement; a refresh token
-    is one row, changes at every use, and works once.
+    is one row, changes at every use, and works once, unless it was asked to stay (`stays`) for a browser's cookie.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class SignInService:
         self._users = UserRepo()
         self._sign_ins = SignInRepo()
 
-    async def sign_in(self, login: str, password: str, *, address: str | None) -> TokenPair:
+    async def sign_in(self, login: str, password: str, *, address: str | None, stays: bool = False) -> TokenPair:
         """Come in with a name and a password: the same work, whether the name exists or not.
 
         Raises BadCredentialsError, TooManySignInsError. One password check, five short transactions.
@@ -95,17 +97,17 @@ class SignInService:
             self._sign_ins.take_back(tx, everything)
             if better is not None:
                 self._users.update(tx, user.id, password_hash=better)
-            return self._open(tx, principal, way="password", address=address)
+            return self._open(tx, principal, way="password", address=address, stays=stays)
 
         return await self._database.write(work)
 
-    async def use_link(self, code: str, *, address: str | None) -> TokenPair:
+    async def use_link(self, code: str, *, address: str | None, stays: bool = False) -> TokenPair:
         """Come in by a one-time link. Raises InvalidLinkError."""
         link = self._tokens.verify_link(code)
 
         def work(tx: Tx) -> TokenPair:
             self._sign_ins.use_link(tx, link.id, at=self._clock.now(), expires_at=link.expires_at)
-            return self._open(tx, self._as_known(tx, link), way="link", address=address)
+            return self._open(tx, self._as_known(tx, link), way="link", address=address, stays=stays)
 
         try:
             return await self._database.write(work)
@@ -113,7 +115,7 @@ class SignInService:
             raise InvalidLinkError from error
 
     async def refresh(self, refresh_token: str) -> TokenPair:
-        """Another access token, and another refresh token in place of this one.
+        """Another access token, and another refresh token in place of this one, or this one again if it stays.
 
         Raises InvalidRefreshTokenError. A token that was used before ends the sign-in: one of the two who have it
         is not who they say. For 10 seconds it is taken once more, as an answer may be lost on its way.
@@ -128,6 +130,8 @@ class SignInService:
             if principal is None or not self._is_newest(sign_in, used_hash):
                 self._end(tx, sign_in_id)
                 return None
+            if _stays(refresh_token):
+                return self._prolong(tx, sign_in, principal, refresh_token)
             return self._rotate(tx, sign_in, principal)
 
         pair = await self._database.write(work)
@@ -204,9 +208,9 @@ class SignInService:
         except ConstraintViolation:
             return await self._database.write(work)
 
-    def _open(self, tx: Tx, principal: Principal, *, way: str, address: str | None) -> TokenPair:
+    def _open(self, tx: Tx, principal: Principal, *, way: str, address: str | None, stays: bool = False) -> TokenPair:
         now = self._clock.now()
-        sign_in_id, refresh_token, refresh_hash = _new_refresh_token()
+        sign_in_id, refresh_token, refresh_hash = _new_refresh_token(stays=stays)
         sign_in = SignIn(
             id=sign_in_id,
             owner_id=principal.user_id,
@@ -235,6 +239,12 @@ class SignInService:
         now = self._clock.now()
         _, refresh_token, refresh_hash = _new_refresh_token(sign_in.id)
         self._sign_ins.rotate(tx, sign_in, refresh_hash=refresh_hash, at=now, expires_at=now + self._refresh_lifetime)
+        return self._pair(principal, sign_in.id, refresh_token)
+
+    def _prolong(self, tx: Tx, sign_in: SignIn, principal: Principal, refresh_token: str) -> TokenPair:
+        now = self._clock.now()
+        unchanged = sign_in.refresh_hash
+        self._sign_ins.rotate(tx, sign_in, refresh_hash=unchanged, at=now, expires_at=now + self._refresh_lifetime)
         return self._pair(principal, sign_in.id, refresh_token)
 
     def _pair(self, principal: Principal, sign_in_id: str, refresh_token: str) -> TokenPair:
@@ -293,11 +303,15 @@ def link_to(url: str, code: str) -> str:
     return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode({'code': code})}"
 
 
-def _new_refresh_token(sign_in_id: str | None = None) -> tuple[str, str, str]:
+def _new_refresh_token(sign_in_id: str | None = None, *, stays: bool = False) -> tuple[str, str, str]:
     """The sign-in's id, a token that names it, and the hash to keep."""
     sign_in_id = sign_in_id or new_id()
-    token = f"{sign_in_id}.{secrets.token_urlsafe(REFRESH_BYTES)}"
+    token = f"{sign_in_id}.{KEPT if stays else ''}{secrets.token_urlsafe(REFRESH_BYTES)}"
     return sign_in_id, token, _hash(token)
+
+
+def _stays(refresh_token: str) -> bool:
+    return refresh_token.partition(".")[2].startswith(KEPT)
 
 
 def _parsed(refresh_token: str) -> tuple[str, str]:

@@ -1,0 +1,1 @@
+"""The pages. Streamlit runs their files; imported, they do nothing."""

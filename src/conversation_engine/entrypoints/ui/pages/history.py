@@ -1,0 +1,74 @@
+"""What one talked about before."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import streamlit as st
+
+from conversation_engine.entrypoints.ui import visitor
+from conversation_engine.entrypoints.ui.api import Json
+from conversation_engine.entrypoints.ui.words import ago, count, money, title_of
+
+STATES: Final[Mapping[str, tuple[str, Literal["primary", "gray"]]]] = {
+    "active": ("Going on", "primary"),
+    "completed": ("Ended", "gray"),
+    "archived": ("Archived", "gray"),
+}
+
+
+def page() -> None:
+    """All conversations of the visitor, newest first, a page at a time."""
+    st.title("History", anchor=False)
+    wanted = st.segmented_control(
+        "Show", ["All", "Going on", "Ended"], default="All", label_visibility="collapsed", key="history-state"
+    )
+    status = {"Going on": "active", "Ended": "completed"}.get(wanted or "All")
+    found = visitor.api().get("/conversations", status=status, cursor=st.query_params.get("cursor"), limit=20)
+    if not found["items"]:
+        _nothing(is_filtered=status is not None)
+    for conversation in found["items"]:
+        _row(conversation)
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        for label, cursor in (("Newer", found["previous"]), ("Older", found["next"])):
+            if cursor and st.button(label, key=f"history-{label}", type="tertiary"):
+                visitor.go("history", cursor=cursor)
+
+
+def _row(conversation: Json) -> None:
+    row = st.container(border=True, key=f"row-{conversation['id']}")
+    with row.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        with st.container(gap="xsmall", width="content"):
+            st.markdown(f"**{title_of(conversation)}**")
+            st.caption(_facts(conversation))
+        with st.container(horizontal=True, width="content", vertical_alignment="center"):
+            word, color = STATES[conversation["status"]]
+            st.badge(word, color=color)
+            label = "Go on" if conversation["status"] == "active" else "Read"
+            if st.button(label, key=f"open-{conversation['id']}"):
+                visitor.go("talk", id=conversation["id"])
+
+
+def _facts(conversation: Json) -> str:
+    return " · ".join(
+        [
+            ago(conversation["last_message_at"] or conversation["created_at"]),
+            count(conversation["message_count"], "message"),
+            count(conversation["total_tokens"], "token"),
+            money(conversation["total_cost"]),
+        ]
+    )
+
+
+def _nothing(*, is_filtered: bool) -> None:
+    with st.container(border=True, key="empty-history"):
+        if is_filtered:
+            st.write("None of your conversations is in this state.")
+            return
+        st.subheader("Nothing here yet", anchor=False)
+        st.write("What you talk about is kept here, so that you can read it again and go on where you stopped.")
+        if st.button("Start a conversation", type="primary"):
+            visitor.go("practise")
+
+
+if __name__ == "__main__":
+    page()

@@ -1,0 +1,86 @@
+"""Numbers and times as people read them."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from conversation_engine.entrypoints.ui.api import Json
+
+MINUTE: Final = 60
+HOUR: Final = 3600
+DAY: Final = 86400
+
+
+def money(value: Any) -> str:
+    """US dollars: exact where they are few, to the cent where they are many."""
+    if value is None:
+        return "unknown"
+    amount = Decimal(str(value))
+    if amount == 0:
+        return "$0.00"
+    if amount < Decimal("0.0001"):
+        return "under $0.0001"
+    return f"${amount:,.4f}" if amount < 1 else f"${amount:,.2f}"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """`1 message`, `1,200 messages`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def instant(text: str | None) -> datetime | None:
+    """A time of the API."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def ago(text: str | None, *, now: datetime | None = None) -> str:
+    """How long it is since then."""
+    then = instant(text)
+    if then is None:
+        return "never"
+    seconds = ((now or datetime.now(UTC)) - then).total_seconds()
+    if seconds < MINUTE:
+        return "just now"
+    if seconds < HOUR:
+        return f"{count(int(seconds // MINUTE), 'minute')} ago"
+    if seconds < DAY:
+        return f"{count(int(seconds // HOUR), 'hour')} ago"
+    if seconds < 7 * DAY:
+        return f"{count(int(seconds // DAY), 'day')} ago"
+    return f"{then:%-d %B %Y}"
+
+
+def lasting(begin: str | None, end: str | None) -> str:
+    """How long something took, from one time of the API to another."""
+    first, last = instant(begin), instant(end)
+    if first is None or last is None:
+        return "–"
+    seconds = max(0, (last - first).total_seconds())
+    if seconds < MINUTE:
+        return count(round(seconds), "second")
+    if seconds < HOUR:
+        return count(round(seconds / MINUTE), "minute")
+    return f"{int(seconds // HOUR)} h {int(seconds % HOUR // MINUTE)} min"
+
+
+def text_of(content: Any) -> str:
+    """What a message says, of whatever parts it is made."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "\n\n".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
+
+
+def first_words(text: str, limit: int = 140) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rsplit(" ", 1)[0] + "…"
+
+
+def title_of(conversation: Json, names: dict[str, str] | None = None) -> str:
+    """What to call a conversation in a list."""
+    if conversation["title"]:
+        return str(conversation["title"])
+    if conversation["persona_id"]:
+        return (names or {}).get(conversation["persona_id"], "A client")
+    return "Free conversation"

@@ -1,0 +1,123 @@
+"""The web page in a real browser, with the real small model: one story, in the order in which it happens."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.cli.scenes import CONVO
+from tests.ui.chromium import EXECUTABLE, PATIENCE_MS, browser, look, visit
+
+pytestmark = [
+    pytest.mark.local_model,
+    pytest.mark.slow,
+    pytest.mark.skipif(EXECUTABLE is None, reason="there is no Chromium here: apt-get install chromium"),
+]
+
+STORY = "Tell me a very long story about a boat and its captain, with many chapters."
+
+
+@pytest.fixture(scope="module")
+def entrance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The one-time link that `convo serve` prints."""
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("CE_")}
+    environment = {**outside, "CE_DATA_DIR": str(tmp_path_factory.mktemp("data")), "CE_EMBEDDING_MODEL": "none"}
+    with subprocess.Popen(
+        [CONVO, "serve", "--port", "0"], env=environment, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stderr is not None
+        link = None
+        while link is None:
+            line = server.stderr.readline()
+            assert line, "no link was printed"
+            link = re.search(r"http://\S+/ui/enter\?code=\S+", line)
+        yield link[0]
+        server.send_signal(signal.SIGINT)
+        _, said = server.communicate(timeout=10)
+        assert server.returncode == 0
+        assert "Traceback" not in said, said
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Path:
+    """Where they are kept: build/pictures, outside of version control."""
+    folder = Path(__file__).resolve().parents[2] / "build" / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE_MS)
+    with browser() as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Browser, entrance: str) -> Page:
+    """Signed in by the link."""
+    page = visit(chromium, entrance)
+    expect(page.get_by_text("Who would you like to talk with?")).to_be_visible()
+    return page
+
+
+def say(page: Page, text: str) -> None:
+    """Type it and press Enter."""
+    box = page.get_by_test_id("stChatInputTextArea")
+    box.fill(text)
+    box.press("Enter")
+
+
+def replies(page: Page) -> list[str]:
+    """What the other one said, as far as it is shown."""
+    found: list[str] = page.evaluate(
+        """[...document.querySelectorAll('[class*="st-key-theirs-"] [data-testid="stChatMessageContent"]')]
+        .map(each => each.innerText.replace(/[\\n ]*▍/, ''))"""
+    )
+    return found
+
+
+def wait_for_words(page: Page, least: int) -> str:
+    """The newest reply as soon as it has that many characters."""
+    page.wait_for_function(
+        """least => [...document.querySelectorAll('[class*="st-key-theirs-"] [data-testid="stChatMessageContent"]')]
+        .some(each => each.innerText.length > least)""",
+        arg=least,
+    )
+    return replies(page)[-1]
+
+
+def test_the_link_works_once_and_then_says_so_kindly(
+    page: Page, chromium: Browser, entrance: str, pictures: Path
+) -> None:
+    assert "code" not in page.url
+    expect(page.get_by_text("Just talk")).to_be_visible()
+    look(page, pictures, "first-run")
+    late = visit(chromium, entrance)
+    expect(late.get_by_role("alert")).to_contain_text("has been used before")
+    look(late, pictures, "door")
+    late.context.close()
+
+
+def test_a_reply_streams_survives_a_reload_and_a_second_tab_and_stops(page: Page, pictures: Path) -> None:
+    page.get_by_role("button", name="New conversation").click()
+    say(page, STORY)
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    before = wait_for_words(page, 20)
+    page.reload()
+    after = wait_for_words(page, len(before))
+    assert after.startswith(before[:20])
+    other = page.context.new_page()
+    other.goto(page.url)
+    assert wait_for_words(other, 20).startswith(before[:20])
+    other.get_by_role("button", name="Stop").click()
+    expect(other.get_by_text("You stopped this reply.")).to_be_visible()
+    expect(page.get_by_text("You stopped this reply.")).to_be_visible()
+    assert replies(page) == replies(other)
+    other.close()
+    look(page, pictures, "stopped")
