@@ -10,11 +10,13 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from pydantic import SecretStr
+from xdist.scheduler import LoadGroupScheduling
 
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.engine import ConversationEngine
@@ -26,11 +28,24 @@ SECRET = "a secret for tests, longer than thirty-two bytes"
 _numbers = itertools.count(1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs all that the small model answers: two models at once starve each other on two cores."""
-    for item in items:
-        if item.get_closest_marker("local_model"):
-            item.add_marker(pytest.mark.xdist_group("local_model"))
+class _OneWorkerForTheModel(LoadGroupScheduling):
+    """One worker runs all that the small model answers: two models at once starve each other on two cores.
+
+    By files: pytest 9.2 does not let xdist 3.8 write the groups of marks into the names of tests.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "local_model" if _asks_the_model(nodeid.split("::")[0]) else nodeid
+
+
+@cache
+def _asks_the_model(path: str) -> bool:
+    return "pytest.mark.local_model" in Path(path).read_text(encoding="utf-8")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupScheduling | None:
+    """For `--dist loadgroup`, which is what `make test` asks for."""
+    return _OneWorkerForTheModel(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(autouse=True)
