@@ -146,6 +146,7 @@ RULES: Mapping[Route, Rule] = {
     ("POST", "/conversations/{conversation_id}/turns/{turn_id}/cancel"): conversation(),
     ("GET", "/conversations/{conversation_id}/turns/{turn_id}/manifest"): conversation(),
     ("GET", "/conversations/{conversation_id}/context"): conversation(),
+    ("GET", "/conversations/{conversation_id}/topics"): conversation(),
     ("POST", "/query"): conversation({"query": "Mine now", "session_id": "{conversation_id}"}),
     ("POST", "/documents"): Rule(allowed=EVERYBODY, answer=422),  # it takes a form with files
     ("GET", "/documents"): Rule(allowed=EVERYBODY, entitled=OWNER),

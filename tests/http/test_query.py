@@ -164,3 +164,24 @@ class TestStream:
         answered = await asked(ada, "What is bebop?")
         assert answered["turn"]["state"] == "failed"
         assert answered["answer"] == "Half an"
+
+
+class TestTopics:
+    async def test_a_conversation_says_what_its_stretches_are_about(
+        self, ada: httpx2.AsyncClient, model: ScriptedModel
+    ) -> None:
+        for reply in ("Chess came from India.", "Through Persia.", "Mix rye flour and water."):
+            model.then(Say(reply))
+        first = await asked(ada, "Who invented the game of chess?")
+        session_id = first["session_id"]
+        await asked(ada, "How did it reach Europe?", session_id=session_id)
+        await asked(ada, "What is a good recipe for sourdough bread with rye?", session_id=session_id)
+        found = (await ada.get(f"/conversations/{session_id}/topics")).json()
+        assert [(part["first"], part["last"]) for part in found["segments"]] == [(1, 4), (5, 6)]
+        assert "chess" in found["topic"]
+        assert "sourdough" in found["segments"][1]["topic"]
+
+    async def test_nothing_said_has_none(self, ada: httpx2.AsyncClient) -> None:
+        session_id = (await ada.post("/conversations", json={})).json()["id"]
+        found = (await ada.get(f"/conversations/{session_id}/topics")).json()
+        assert found == {"topic": None, "segments": []}

@@ -59,6 +59,7 @@ from conversation_engine.people.review.service import ReviewService
 from conversation_engine.people.sessions.service import SessionService
 from conversation_engine.turns.learning import JOB_KIND as WORDS_JOB
 from conversation_engine.turns.learning import WordLearner
+from conversation_engine.turns.ports import Chores
 from conversation_engine.turns.questions import QuestionService
 from conversation_engine.turns.resolving import StandaloneQuestions
 from conversation_engine.turns.runner import OnUsed
@@ -68,6 +69,8 @@ from conversation_engine.turns.steps.retrieve import RetrieveStep
 from conversation_engine.turns.steps.understand import UnderstandStep
 from conversation_engine.turns.summarizing import JOB_KIND as SUMMARY_JOB
 from conversation_engine.turns.summarizing import OWN_MODEL, SummaryKeeper
+from conversation_engine.turns.titles import JOB_KIND as TITLE_JOB
+from conversation_engine.turns.titles import TitleMaker
 from conversation_engine.turns.types import Turn
 
 
@@ -233,11 +236,11 @@ def make_turns(
     jobs: JobQueue,
     reader: QuestionReader,
 ) -> "WritePath":
-    """The write path over one database. Raises UnknownModelError for a model of summaries that nobody has."""
+    """The write path over one database. Raises UnknownModelError for a model of summaries or titles that nobody has."""
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
     conversations = ConversationService(database, clock=clock, settings=settings, ledger=ledger, llm=llm)
     pins = PinService(conversations=conversations, clock=clock, settings=settings, ledger=ledger)
-    summaries = SummaryService()
+    summaries, words = SummaryService(), WordService()
     keeper = SummaryKeeper(
         database,
         conversations=conversations,
@@ -247,13 +250,15 @@ def make_turns(
         clock=clock,
         settings=settings,
     )
-    words = WordService()
     learner = WordLearner(database, conversations=conversations, words=words, jobs=jobs)
+    titles = TitleMaker(
+        database, conversations=conversations, llm=llm, jobs=jobs, topics=reader.topics, settings=settings
+    )
     jobs.register(WORDS_JOB, learner)
-    if settings.summary_model is not None:
-        if settings.summary_model != OWN_MODEL:
-            llm.card(settings.summary_model)
+    if _is_known(settings.summary_model, llm):
         jobs.register(SUMMARY_JOB, keeper)
+    if _is_known(titles.model, llm):
+        jobs.register(TITLE_JOB, titles)
     turns = TurnService(
         database,
         conversations=conversations,
@@ -273,10 +278,17 @@ def make_turns(
             llm=llm,
             settings=settings,
         ),
-        keepers=(keeper, learner),
+        chores=Chores(keepers=(keeper, learner, titles), title_for=titles.at_once),
         on_used=_token_counter(rates) if rates.counts_tokens else None,
     )
     return WritePath(conversations=conversations, pins=pins, turns=turns)
+
+
+def _is_known(model: str | None, llm: LlmService) -> bool:
+    """Whether a model is to do it. Raises UnknownModelError for one that nobody has."""
+    if model not in (None, OWN_MODEL):
+        llm.card(model)
+    return model is not None
 
 
 def make_reader(settings: Settings) -> QuestionReader:
@@ -301,6 +313,7 @@ def make_questions(engine: QuestionParts, reader: QuestionReader, *, settings: S
         turns=engine.turns,
         llm=engine.llm,
         understand=UnderstandStep(reader=reader, llm=engine.llm, settings=settings),
+        topics=reader.topics,
     )
 
 

@@ -40,10 +40,12 @@ class TurnPipeline:
         reply_log: ReplyLog,
         spending: TurnSpending,
         fallback_reply_for: Callable[[str], str],
+        title_for: Callable[[TurnRun], str | None],
     ) -> None:
         self._database = database
         self._spending = spending
         self._fallback_reply_for = fallback_reply_for
+        self._title_for = title_for
         self._retrieve = retrieve
         self._assemble = assemble
         self._generate = generate
@@ -74,7 +76,7 @@ class TurnPipeline:
         crash_point("generate.after_last_word")
         await self._reply_log.settle(run.live)
         self._stand_in(run)
-        recorded = await self._recorded(_ending(run, holder=holder), lease)
+        recorded = await self._recorded(_ending(run, holder=holder, title=self._title(run)), lease)
         if recorded is None:
             run.live.abandon()
             _log.warning("turn.lost", turn_id=run.turn.id)
@@ -114,6 +116,13 @@ class TurnPipeline:
             run.live.append(text)
             run.is_fallback = True
 
+    def _title(self, run: TurnRun) -> str | None:
+        try:
+            return self._title_for(run)
+        except Exception as error:  # noqa: BLE001 - a reply is not lost for want of a title
+            _log.warning("title.not_found", turn_id=run.turn.id, error=type(error).__name__)
+            return None
+
     async def _recorded(self, ending: Ending, lease: Callable[[], Lease | None]) -> Recorded | None:
         for wait in (*RECORD_RETRY_SECONDS, None):
             try:
@@ -126,7 +135,7 @@ class TurnPipeline:
         return None
 
 
-def _ending(run: TurnRun, *, holder: str) -> Ending:
+def _ending(run: TurnRun, *, holder: str, title: str | None) -> Ending:
     error = run.error
     return Ending(
         turn=run.turn,
@@ -139,6 +148,7 @@ def _ending(run: TurnRun, *, holder: str) -> Ending:
         is_checkpointed=run.live.is_checkpointed,
         is_fallback=run.is_fallback,
         holder=holder,
+        title=title,
         is_promised=run.is_promised,
         findings={} if run.evidence is None else findings(run.evidence, run.live.text()),
     )

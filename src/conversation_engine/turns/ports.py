@@ -1,6 +1,7 @@
 """What turns need from outside, and what they let others do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from conversation_engine.domains.conversations.types import Utterance
@@ -13,6 +14,15 @@ class Keeper(Protocol):
     async def consider(self, run: TurnRun) -> None:
         """A turn has ended and was told of: is there something to do? Never raises, and is quick."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chores:
+    """What is done beside turns."""
+
+    keepers: Sequence[Keeper]
+    title_for: Callable[[TurnRun], str | None]
+    """A title to write with a turn's reply where nobody has named the conversation; `None`: none. Quick."""
 
 
 class QuestionResolver(Protocol):

@@ -1,10 +1,12 @@
 """Questions: understood in their conversation, then answered by a turn."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from conversation_engine.domains.context.questions.talk import MESSAGES_READ, Said
+from conversation_engine.domains.context.questions.topics import Topics, TopicTracker
 from conversation_engine.domains.context.questions.types import FollowUp, Understanding
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import Conversation, Utterance
@@ -13,7 +15,7 @@ from conversation_engine.domains.llm.types import Attempt
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.ids import ConversationId, UserId
-from conversation_engine.turns.resolving import said_of
+from conversation_engine.turns.resolving import everything_said, said_of
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.steps.record import total_usage
 from conversation_engine.turns.steps.understand import UnderstandStep
@@ -21,6 +23,8 @@ from conversation_engine.turns.types import AskedQuestion, NewTurn, Turn
 
 METADATA_KEY = "understanding"
 """Where a message says how it was understood."""
+TOPIC_MESSAGES: Final = 200
+"""How many of the newest messages are cut into segments."""
 _log = get_logger(__name__)
 
 
@@ -35,12 +39,14 @@ class QuestionService:
         turns: TurnService,
         llm: LlmService,
         understand: UnderstandStep,
+        topics: TopicTracker,
     ) -> None:
         self._database = database
         self._conversations = conversations
         self._turns = turns
         self._llm = llm
         self._understand = understand
+        self._topics = topics
 
     async def analyze_follow_up(
         self, conversation_id: ConversationId, query: str, *, owner_id: UserId
@@ -53,6 +59,19 @@ class QuestionService:
         understood = await self._understand(query, said, conversation)
         await self._record(conversation, understood.attempts)
         return understood.understanding
+
+    async def topics(self, conversation_id: ConversationId, *, owner_id: UserId) -> Topics:
+        """What the newest `TOPIC_MESSAGES` messages are about, and where they turn to something else.
+
+        Two statements, and some tenths of a second on another thread at the most.
+        """
+
+        def work(tx: Tx) -> Sequence[Utterance]:
+            conversation = self._conversations.owned(tx, conversation_id, owner_id=owner_id)
+            return self._conversations.newest(tx, conversation, count=TOPIC_MESSAGES)
+
+        newest = await self._database.read(work)
+        return await asyncio.to_thread(self._topics.topics, everything_said(newest))
 
     async def ask(self, new: NewTurn, query: str) -> AskedQuestion:
         """Understand `query`, say it in its own words and have it answered: `TurnService.submit`, with its meaning.

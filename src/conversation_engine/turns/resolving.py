@@ -20,5 +20,9 @@ class StandaloneQuestions:
 
 def said_of(newest_first: Sequence[Utterance]) -> list[Said]:
     """What was said, oldest first, as far as it is looked at."""
-    newest = newest_first[:MESSAGES_READ]
-    return [Said(one.sequence_number, one.role.value, as_text(one.content)) for one in reversed(newest)]
+    return everything_said(newest_first[:MESSAGES_READ])
+
+
+def everything_said(newest_first: Sequence[Utterance]) -> list[Said]:
+    """The same of all of them."""
+    return [Said(one.sequence_number, one.role.value, as_text(one.content)) for one in reversed(newest_first)]

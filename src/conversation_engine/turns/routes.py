@@ -22,6 +22,7 @@ from conversation_engine.turns.schemas import (
     QueryIn,
     QueryOut,
     RemovedOut,
+    TopicsOut,
     TurnIn,
     TurnOut,
     TurnPage,
@@ -225,6 +226,12 @@ async def preview_context(
     )
     messages = [{"role": message.role, "content": message.text} for message in window.messages]
     return WindowOut(messages=messages, manifest=window.manifest)
+
+
+@router.get("/topics")
+async def get_topics(conversation_id: ConversationPath, caller: Caller, questions: Questions) -> TopicsOut:
+    """What the conversation is about, and where it turned to something else: by learnt weights, without a model."""
+    return TopicsOut.of(await questions.topics(conversation_id, owner_id=caller.user_id))
 
 
 @queries.post(

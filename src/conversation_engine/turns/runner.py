@@ -17,7 +17,7 @@ from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, TurnId
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.pipeline import TurnPipeline
-from conversation_engine.turns.ports import Keeper
+from conversation_engine.turns.ports import Chores
 from conversation_engine.turns.recovery import TurnRecovery
 from conversation_engine.turns.reply_log import ReplyLog
 from conversation_engine.turns.repo import TurnRepo
@@ -57,7 +57,7 @@ class TurnRunner:
         clock: Clock,
         settings: TurnSettings,
         assemble: AssembleStep,
-        keepers: Sequence[Keeper],
+        chores: Chores,
         line: TurnLine,
         ledger: IdempotencyLedger,
         signals: Signals,
@@ -69,7 +69,7 @@ class TurnRunner:
         self._clock = clock
         self._settings = settings
         self._line = line
-        self._keepers = keepers
+        self._beside = chores
         self._ledger = ledger
         self._signals = signals
         self._spending = spending
@@ -98,6 +98,7 @@ class TurnRunner:
             reply_log=self._reply_log,
             spending=spending,
             fallback_reply_for=settings.fallback_reply_for,
+            title_for=chores.title_for,
         )
         self._runs: dict[TurnId, TurnRun] = {}
         self._tasks: dict[TurnId, asyncio.Task[None]] = {}
@@ -193,7 +194,7 @@ class TurnRunner:
             usage = total_usage(run.attempts)
             await self._on_used(run.turn, usage.input_tokens + usage.output_tokens)
         await self._signals.publish(turn_topic(run.turn.id))
-        for keeper in self._keepers:
+        for keeper in self._beside.keepers:
             await keeper.consider(run)
 
     async def _look_after_line(self, conversation_id: ConversationId) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from conversation_engine.domains.context.questions.topics import Topics
 from conversation_engine.domains.conversations.schemas import (
     ContentField,
     JsonObject,
@@ -106,6 +107,27 @@ class QueryOut(UnderstoodOut):
 
     answer: str | JsonObject | list[Any] | None = Field(description="The reply; null when nothing was said.")
     turn: "TurnOut"
+
+
+class SegmentOut(BaseModel):
+    """A stretch of a conversation about one thing."""
+
+    topic: str
+    first: int = Field(description="Sequence number of its first message.")
+    last: int
+
+
+class TopicsOut(BaseModel):
+    """What a conversation is about."""
+
+    topic: str | None = Field(description="Of its longest stretch; null where nothing was said.")
+    segments: list[SegmentOut] = Field(description="Oldest first, of the newest 200 messages.")
+
+    @staticmethod
+    def of(topics: Topics) -> "TopicsOut":
+        """The wire shape of topics."""
+        segments = [SegmentOut(topic=one.topic, first=one.first, last=one.last) for one in topics.segments]
+        return TopicsOut(topic=topics.topic, segments=segments)
 
 
 class RemovedOut(BaseModel):

@@ -1,7 +1,7 @@
 """What one can do with turns."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,7 @@ from conversation_engine.kernel.windows import NO_OPTIONS, WindowOptions
 from conversation_engine.turns.errors import ShuttingDownError, TurnInProgressError, TurnNotFoundError
 from conversation_engine.turns.history import parent_of_edit, question_of
 from conversation_engine.turns.line import TurnLine
-from conversation_engine.turns.ports import Keeper
+from conversation_engine.turns.ports import Chores
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.runner import OnUsed, TurnRunner
 from conversation_engine.turns.session_rules import as_shown, check_free
@@ -59,7 +59,7 @@ class TurnService:
         clock: Clock,
         settings: TurnSettings,
         assemble: AssembleStep,
-        keepers: Sequence[Keeper],
+        chores: Chores,
         ledger: IdempotencyLedger,
         signals: Signals,
         budgets: BudgetService,
@@ -95,7 +95,7 @@ class TurnService:
             clock=clock,
             settings=settings,
             assemble=assemble,
-            keepers=keepers,
+            chores=chores,
             line=self._line,
             ledger=ledger,
             signals=signals,

@@ -86,6 +86,7 @@ _APPEND_REPLY = ChangeAndInsert(
     _count_one.values(
         last_parent_id=case((_conversations.c.is_branched & _IS_THERE, _parent), else_=_leaf),
         window_start=func.coalesce(_start, _conversations.c.window_start),
+        title=func.coalesce(_conversations.c.title, bindparam("named", type_=_conversations.c.title.type)),
     ),
     _messages,
     taken=_PLACE,
@@ -218,7 +219,7 @@ class ConversationRepo:
         Where nothing has siblings it goes to the end, behind what was said meanwhile; else under its parent.
         """
         values = {"conversation_id": conversation_id, "owner": owner_id, "start": new.window_start, "at": at}
-        return self._append(tx, _APPEND_REPLY, usage, new, **values)
+        return self._append(tx, _APPEND_REPLY, usage, new, named=new.conversation_title, **values)
 
     def add_usage(self, tx: Tx, conversation_id: ConversationId, usage: Usage, *, at: datetime) -> None:
         """Add to the totals of a conversation in which nothing was said."""
@@ -227,6 +228,11 @@ class ConversationRepo:
     def update(self, tx: Tx, conversation_id: ConversationId, **values: object) -> None:
         """Set columns of one conversation."""
         tx.execute(update(_conversations).where(_conversations.c.id == conversation_id).values(**values))
+
+    def name_if_unnamed(self, tx: Tx, conversation_id: ConversationId, title: str) -> None:
+        """Give it a title, unless it has one."""
+        unnamed = (_conversations.c.id == conversation_id, _conversations.c.title.is_(None))
+        tx.execute(update(_conversations).where(*unnamed).values(title=title))
 
     def delete(self, tx: Tx, conversation_id: ConversationId) -> None:
         """Remove it and, by cascade, everything that was said in it."""

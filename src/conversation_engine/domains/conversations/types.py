@@ -182,6 +182,8 @@ class NewMessage:
     llm_request_id: LlmRequestId | None = None
     window_start: int | None = None
     """Of a reply: where the next window is to begin as long as that fits; `None` leaves that as it is."""
+    conversation_title: str | None = None
+    """Of a reply: a title for its conversation, should nobody have given one by then."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 

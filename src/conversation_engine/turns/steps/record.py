@@ -50,6 +50,8 @@ class Ending:
     """Who holds the lease: nobody else may end the turn."""
     findings: Mapping[str, Any] = field(default_factory=dict)
     """What the reply's metadata says of what was looked up."""
+    title: str | None = None
+    """For a conversation that nobody has named by then."""
     is_promised: bool
     """Whether the turn may have promised something to a budget."""
 
@@ -186,5 +188,6 @@ def _message(ending: Ending) -> NewMessage:
         parent_id=ending.turn.user_message_id,
         llm_request_id=last.id if last else None,
         window_start=ending.window_start,
+        conversation_title=ending.title,
         metadata={**ending.turn.reply_metadata, **origin, **ending.findings},
     )

@@ -28,3 +28,8 @@ class UnderstandingSettings(BaseModel):
         DEFAULT_INTENTS,
         description='Intents that questions are sorted into, as JSON: `{"label": ["words that tell it"]}`; `{}`: none.',
     )
+    titles: str = Field(
+        "rules",
+        description="How a conversation that nobody has named gets a title after its first turn: `rules` (from the "
+        "first question), `off`, or a model's name: it writes one in the background (`conversation`: its own model).",
+    )

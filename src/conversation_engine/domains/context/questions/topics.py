@@ -27,6 +27,16 @@ class Segment:
     last: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topics:
+    """What a conversation is about."""
+
+    topic: str | None
+    """Of its longest stretch; `None` where nothing was said."""
+    segments: Sequence[Segment]
+    """Oldest first."""
+
+
 class TopicTracker:
     """Says where a conversation turns, and what its parts are about."""
 
@@ -65,6 +75,12 @@ class TopicTracker:
             Segment(topic=self.topic(part), first=part[0].sequence_number, last=part[-1].sequence_number)
             for part in parts
         ]
+
+    def topics(self, said: Sequence[Said]) -> Topics:
+        """What `said` (oldest first) is about. O(messages), like `segments`."""
+        segments = self.segments(said)
+        longest = max(segments, key=lambda part: (part.last - part.first, part.first), default=None)
+        return Topics(topic=longest.topic if longest else None, segments=segments)
 
     def topic(self, said: Sequence[Said]) -> str:
         """The words that tell most of what people asked (of the replies, where nobody asked anything)."""

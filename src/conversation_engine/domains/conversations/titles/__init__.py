@@ -1,0 +1,1 @@
+"""Titles that nobody has given."""

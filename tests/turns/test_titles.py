@@ -1,0 +1,178 @@
+"""Titles that nobody has given: with the reply or in the background, and never instead of a person's."""
+
+import asyncio
+
+import pytest
+
+from conversation_engine.domains.llm.errors import BadModelRequestError, ModelError, OverloadedError, UnknownModelError
+from conversation_engine.domains.llm.types import TokenUsage
+from conversation_engine.engine.engine import ConversationEngine
+from conversation_engine.kernel.ids import ConversationId
+from conversation_engine.testing import Fail, Say, ScriptedModel
+from tests.conftest import OpenEngine
+from tests.turns.scenes import ADA, ToldModel, Watcher, answered, ask, begin, count, rows
+
+BY_A_MODEL = {"titles": "scripted/namer", "retry_count": 0}
+QUESTION = "What is a shield volcano?"
+BY_RULES = "What is a shield volcano"
+
+
+async def title_of(engine: ConversationEngine, conversation_id: ConversationId) -> str | None:
+    await engine.jobs.drain(seconds=20)
+    return (await engine.conversations.get(conversation_id, owner_id=ADA)).title
+
+
+async def asked(engine: ConversationEngine, question: str = QUESTION) -> ConversationId:
+    """A conversation with one turn, named by then or with a job to name it."""
+    conversation = await begin(engine)
+    await answered(engine, await ask(engine, conversation.id, question))
+    async with asyncio.timeout(10):
+        while not await count(engine, "jobs"):
+            stored = await engine.conversations.get(conversation.id, owner_id=ADA)
+            if stored.title is not None:
+                break
+            await asyncio.sleep(0.005)
+    return conversation.id
+
+
+def naming(*answers: str | ModelError) -> ScriptedModel:
+    """A model that replies once and then gives these titles."""
+    model = ScriptedModel(usage=TokenUsage(input_tokens=50, cached_tokens=0, output_tokens=7))
+    model.then(Say("A broad one."))
+    for answer in answers:
+        model.then(Fail(answer) if isinstance(answer, ModelError) else Say(answer))
+    return model
+
+
+class TestByRules:
+    async def test_the_first_question_names_it_when_it_is_answered(self, open_engine: OpenEngine) -> None:
+        engine = await open_engine(ScriptedModel())
+        conversation_id = await asked(engine)
+        assert await title_of(engine, conversation_id) == BY_RULES
+        await answered(engine, await ask(engine, conversation_id, "Tell me about bebop."))
+        assert await title_of(engine, conversation_id) == BY_RULES
+
+    async def test_a_title_that_a_person_gave_stays(self, open_engine: OpenEngine) -> None:
+        engine = await open_engine(ScriptedModel())
+        conversation = await begin(engine, title="Mine")
+        await answered(engine, await ask(engine, conversation.id, QUESTION))
+        assert await title_of(engine, conversation.id) == "Mine"
+
+    async def test_also_one_that_they_give_while_the_first_reply_is_written(self, open_engine: OpenEngine) -> None:
+        model = ToldModel()
+        engine = await open_engine(model)
+        conversation = await begin(engine)
+        turn = await ask(engine, conversation.id, QUESTION)
+        watcher = Watcher(engine, turn)
+        model.say("A broad one.")
+        await watcher.has_seen("A broad one.")
+        await engine.conversations.rename(conversation.id, "Mine", owner_id=ADA)
+        model.finish()
+        await watcher.end()
+        assert await title_of(engine, conversation.id) == "Mine"
+
+    async def test_none_is_given_where_nobody_wants_one(self, open_engine: OpenEngine) -> None:
+        engine = await open_engine(ScriptedModel(), titles="off")
+        conversation = await begin(engine)
+        await answered(engine, await ask(engine, conversation.id, QUESTION))
+        assert await title_of(engine, conversation.id) is None
+
+
+class TestByAModel:
+    async def test_it_names_it_in_the_background_and_what_it_cost_is_on_record(self, open_engine: OpenEngine) -> None:
+        model = naming("Shield volcanoes")
+        engine = await open_engine(model, **BY_A_MODEL)
+        conversation_id = await asked(engine)
+        assert await title_of(engine, conversation_id) == "Shield volcanoes"
+        assert QUESTION in model.requests[1].messages[-1].content
+        stored = await engine.conversations.get(conversation_id, owner_id=ADA)
+        assert (stored.input_tokens, stored.message_count) == (100, 2)
+        assert len(await rows(engine, "SELECT * FROM llm_requests WHERE model = 'namer'")) == 1
+
+    async def test_it_is_asked_once(self, open_engine: OpenEngine) -> None:
+        model = naming("Shield volcanoes", "Indeed.")
+        engine = await open_engine(model, **BY_A_MODEL)
+        conversation_id = await asked(engine)
+        await title_of(engine, conversation_id)
+        await answered(engine, await ask(engine, conversation_id, "And cinder cones?"))
+        assert await title_of(engine, conversation_id) == "Shield volcanoes"
+        assert len(model.requests) == 3
+
+    @pytest.mark.parametrize(
+        ("answer", "title"),
+        [
+            ('"Shield volcanoes."', "Shield volcanoes"),
+            ("Here is a title:\n\n**Title: Shield volcanoes**\nI hope you like it.", "Shield volcanoes"),
+            ("", BY_RULES),
+            ("...", BY_RULES),
+            ("A shield volcano is a broad volcano, built by many flows of runny lava. " * 3, BY_RULES),
+            (BadModelRequestError("no"), BY_RULES),
+        ],
+    )
+    async def test_what_is_no_title_is_replaced_by_the_rules(
+        self, open_engine: OpenEngine, answer: str | ModelError, title: str
+    ) -> None:
+        engine = await open_engine(naming(answer), **BY_A_MODEL)
+        assert await title_of(engine, await asked(engine)) == title
+
+    async def test_one_that_is_away_is_asked_again_later(self, open_engine: OpenEngine) -> None:
+        engine = await open_engine(naming(OverloadedError("busy"), "Shield volcanoes"), **BY_A_MODEL)
+        assert await title_of(engine, await asked(engine)) == "Shield volcanoes"
+        assert await count(engine, "jobs") == 0
+
+    async def test_what_a_person_names_meanwhile_stays(self, open_engine: OpenEngine) -> None:
+        model = naming("Shield volcanoes")
+        away = await open_engine(model, **BY_A_MODEL, jobs_at_once=0)
+        conversation_id = await asked(away)
+        await away.conversations.rename(conversation_id, "Mine", owner_id=ADA)
+        heir = await open_engine(model, **BY_A_MODEL)
+        assert await title_of(heir, conversation_id) == "Mine"
+        assert len(model.requests) == 1
+
+    async def test_also_while_the_model_thinks(self, open_engine: OpenEngine) -> None:
+        model = ToldModel()
+        engine = await open_engine(model, titles="conversation")
+        conversation = await begin(engine)
+        model.say("A broad one.")
+        model.finish()
+        await answered(engine, await ask(engine, conversation.id, QUESTION))
+        async with asyncio.timeout(10):
+            while model.calls < 2:
+                await asyncio.sleep(0.005)
+        await engine.conversations.rename(conversation.id, "Mine", owner_id=ADA)
+        model.say("Shield volcanoes")
+        model.finish()
+        assert await title_of(engine, conversation.id) == "Mine"
+
+    async def test_a_process_that_left_leaves_it_to_the_next(self, open_engine: OpenEngine) -> None:
+        model = naming("Shield volcanoes")
+        away = await open_engine(model, **BY_A_MODEL, jobs_at_once=0)
+        conversation_id = await asked(away)
+        assert await title_of(await open_engine(model, **BY_A_MODEL), conversation_id) == "Shield volcanoes"
+
+    async def test_a_conversation_that_is_deleted_needs_none(self, open_engine: OpenEngine) -> None:
+        model = naming("Shield volcanoes")
+        away = await open_engine(model, **BY_A_MODEL, jobs_at_once=0)
+        await away.conversations.delete(await asked(away), owner_id=ADA)
+        heir = await open_engine(model, **BY_A_MODEL)
+        await heir.jobs.drain(seconds=20)
+        assert (len(model.requests), await count(heir, "jobs")) == (1, 0)
+
+    async def test_one_that_nobody_has_is_refused_at_the_start(self, open_engine: OpenEngine) -> None:
+        with pytest.raises(UnknownModelError):
+            await open_engine(ScriptedModel(), titles="nobody/nothing")
+
+
+@pytest.mark.local_model
+class TestWithTheSmallModel:
+    async def test_a_title_is_produced_and_bounded(self, open_engine: OpenEngine) -> None:
+        engine = await open_engine(titles="conversation", reply_limit_tokens=24)
+        conversation = await begin(engine, model="local", system_prompt="Answer in one short sentence.")
+        async with asyncio.timeout(90):
+            await engine.turns.wait(await ask(engine, conversation.id, QUESTION))
+        await asyncio.sleep(0.05)
+        title = await title_of(engine, conversation.id)
+        print("title by the small model:", title)
+        assert title is not None
+        assert 0 < len(title) <= 60
+        assert len(await rows(engine, "SELECT * FROM llm_requests")) >= 2
