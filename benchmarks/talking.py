@@ -24,6 +24,7 @@ from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.ids import ConversationId, LlmRequestId, MessageId, UserId
 from conversation_engine.testing import Say, ScriptedModel
+from conversation_engine.turns.call_books import CallBooks
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.spending import TurnSpending
@@ -94,8 +95,9 @@ class StorePath:
             llm=llm,
             settings=engine.settings,
         )
+        books = CallBooks(conversations=conversations, llm=llm, spending=spending)
         self._record = RecordStep(
-            database, conversations=conversations, llm=llm, clock=clock, line=line, spending=spending
+            database, conversations=conversations, llm=llm, clock=clock, line=line, spending=spending, books=books
         )
 
     async def turn(self, conversation_id: ConversationId, question: str, reply: str) -> None:

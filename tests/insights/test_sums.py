@@ -79,9 +79,10 @@ def usages(draw: st.DrawFn) -> TokenUsage | None:
     return draw(st.sampled_from([usage, usage, usage, None]))
 
 
-ACTS = ("well", "well", "broken", "refused", "cancelled", "crashed", "regenerated", "forked", "trimmed", "deleted")
+ACTS = ("well", "well", "broken", "refused", "cancelled", "regenerated", "forked", "trimmed", "deleted")
+LOST = ("crashed", "outlived", "elsewhere", "vanishing")
 acts = st.lists(
-    st.tuples(st.sampled_from((*ACTS, "elsewhere", "vanishing")), st.sampled_from(MODELS), usages()),
+    st.tuples(st.sampled_from((*ACTS, *LOST)), st.sampled_from(MODELS), usages()),
     min_size=3,
     max_size=8,
 )
@@ -99,11 +100,11 @@ class World:
 
     async def act(self, act: str, model_name: str, usage: TokenUsage | None) -> None:
         self.model.usage, self.model.ends = usage, act if act in ("broken", "refused") else "well"
-        if not self.talks or act == "crashed":
+        if not self.talks or act in ("crashed", "outlived"):
             self.talks.append(await talk(self.engine))
         here = self.talks[-1]
         match act:
-            case "cancelled" | "vanishing" | "crashed":
+            case "cancelled" | "vanishing" | "crashed" | "outlived":
                 await self._stop(act, here, model_name)
             case "elsewhere":
                 cost = None if usage is None else Decimal(usage.input_tokens).scaleb(-9)
@@ -125,7 +126,8 @@ class World:
         return (await answered(self.engine, await self.engine.turns.submit(new))).turn
 
     async def _stop(self, act: str, here: Conversation, model_name: str) -> None:
-        engine = await self.open_stale(self.model, model_prices=PRICES) if act == "crashed" else self.engine
+        is_stale = act in ("crashed", "outlived")
+        engine = await self.open_stale(self.model, model_prices=PRICES) if is_stale else self.engine
         self.model.ends = "hanging"
         new = NewTurn(conversation_id=here.id, owner_id=ADA, content="hi", model=model_name)
         calls = self.model.calls
@@ -133,11 +135,15 @@ class World:
         await until(lambda: self.model.calls > calls and _heard(engine, turn))
         if act == "cancelled":
             await self.engine.turns.cancel(here.id, turn.id, owner_id=ADA)
-        elif act == "crashed":
-            await kill(engine)
+        elif is_stale:
+            if act == "crashed":
+                await kill(engine)
             self.model.ends = "well"
             await self.engine.turns._runner._sweep()
             await answered(self.engine, turn)
+            if act == "outlived":
+                engine.turns._runner._lose(turn.id)
+                await until(lambda: engine.turns._runner.find(turn.id) is None)
         else:
             await self.engine.conversations.delete(here.id, owner_id=ADA)
             self.talks.remove(here)

@@ -133,7 +133,7 @@ class TestFallbackReply:
     async def test_is_not_said_where_the_user_can_do_something_about_it(
         self, open_engine: OpenEngine, error: ModelError
     ) -> None:
-        engine = await open_engine(ScriptedModel([Fail(error)]), **BUSY)
+        engine = await open_engine(ScriptedModel([Fail(error)], [Fail(error)]), **BUSY)
         detail = await answered(engine, await ask(engine, (await begin(engine)).id))
         assert (detail.turn.state, detail.reply) == (TurnState.FAILED, None)
 

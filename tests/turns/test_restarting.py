@@ -40,6 +40,6 @@ class TestFence:
         ended = await answered(engine, turn)
         late = Lease(holder=new_id(), expires_at=engine.clock.now() + timedelta(seconds=30))
         recovery = engine.turns._runner._recovery
-        assert await engine.database.write(lambda tx: recovery._restart(tx, turn, lease=late)) is None
+        assert await engine.database.write(lambda tx: recovery._restart(tx, turn, None, lease=late)) is None
         assert await engine.turns.get(turn.conversation_id, turn.id, owner_id=ADA) == ended
         assert await engine.database.read(lambda tx: TurnRepo().find_running(tx, turn.conversation_id)) is None

@@ -347,7 +347,9 @@ class TestEnds:
         assert (account["spent_tokens"], account["spent_dollars"]) == (tokens, picodollars)
         assert tokens > 0
 
-    async def test_by_a_process_that_died_it_is_released(self, open_stale: OpenStale, open_engine: OpenEngine) -> None:
+    async def test_by_a_process_that_died_another_settles_it(
+        self, open_stale: OpenStale, open_engine: OpenEngine
+    ) -> None:
         model = ToldModel()
         stale = await open_stale(model, **SHORT)
         await bound(stale, tokens=1000)
@@ -357,18 +359,6 @@ class TestEnds:
         detail = await engine.turns.get(turn.conversation_id, turn.id, owner_id=ADA)
         assert detail.turn.state is TurnState.INTERRUPTED
         await check_books(engine)
-
-    async def test_restarted_by_another_process_it_is_promised_until_that_one_ends_it(
-        self, open_stale: OpenStale, open_engine: OpenEngine
-    ) -> None:
-        stale = await open_stale(ToldModel(), **SHORT)
-        await bound(stale, tokens=1000)
-        turn = await ask(stale, (await begin(stale)).id)
-        engine = await open_engine(ScriptedModel(usage=USAGE), **SHORT, recovery="retry")
-        detail = await answered(engine, turn)
-        assert (detail.turn.state, detail.turn.attempt) == (TurnState.COMPLETED, 2)
-        assert await check_books(engine) == (30, int(COST * 10**12))
-        assert (await accounts(engine))[0]["spent_tokens"] == 30
 
     async def test_deleted_and_its_process_dead_it_is_released_by_another(
         self, open_stale: OpenStale, open_engine: OpenEngine

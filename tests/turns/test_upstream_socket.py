@@ -46,9 +46,12 @@ class TestClosing:
         conversation = await begin(engine, model=model)
         turn = await ask(engine, conversation.id)
         await until(lambda: bool(stub.requests))
-        await engine.turns.cancel(conversation.id, turn.id, owner_id=ADA)
+        detail = await engine.turns.cancel(conversation.id, turn.id, owner_id=ADA)
         await is_closed(stub)
         assert len(stub.requests) == 1
+        [attempt] = detail.attempts
+        assert attempt.usage is not None  # the service has the prompt, and bills it
+        assert (attempt.usage.input_tokens > 5, attempt.usage.output_tokens) == (True, 0)
 
     @pytest.mark.parametrize(
         "silence",

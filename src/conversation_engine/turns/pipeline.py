@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.llm.errors import ContextTooLongError, ModelError
@@ -10,14 +9,13 @@ from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.errors import EngineError, InternalError
-from conversation_engine.turns.evidence import NOT_IN_THE_DOCUMENTS, findings, with_evidence
+from conversation_engine.turns.briefing import Briefing
+from conversation_engine.turns.evidence import NOT_IN_THE_DOCUMENTS, findings
 from conversation_engine.turns.reply_log import ReplyLog
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.spending import TurnSpending
-from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.generate import GenerateStep
 from conversation_engine.turns.steps.record import Ending, Recorded, RecordStep
-from conversation_engine.turns.steps.retrieve import RetrieveStep
 from conversation_engine.turns.types import Lease, TurnDetail, TurnEnded, TurnError
 
 RECORD_RETRY_SECONDS = (0.1, 0.5, 2.0, 5.0)
@@ -33,8 +31,7 @@ class TurnPipeline:
         self,
         database: Database,
         *,
-        retrieve: RetrieveStep,
-        assemble: AssembleStep,
+        brief: Briefing,
         generate: GenerateStep,
         record: RecordStep,
         reply_log: ReplyLog,
@@ -46,8 +43,7 @@ class TurnPipeline:
         self._spending = spending
         self._fallback_reply_for = fallback_reply_for
         self._title_for = title_for
-        self._retrieve = retrieve
-        self._assemble = assemble
+        self._brief = brief
         self._generate = generate
         self._record = record
         self._reply_log = reply_log
@@ -58,15 +54,14 @@ class TurnPipeline:
         Returns the turn that was next in line: it started in the same transaction, under `lease()`.
         """
         try:
-            run.evidence = await self._retrieve(run)
-            if run.evidence is not None and run.evidence.is_absent:
+            window = await self._brief(run)
+            if window is None:
                 self._say_so(run)
             else:
-                run.window = await self._assembled(run)
-                await self._cover(run, run.window)
+                await self._cover(run, window)
                 await self._generate(run)
             if run.is_prompt_too_long:
-                run.window = await self._assembled(run)
+                await self._brief.assembled(run)
                 await self._generate(run)
         except EngineError as error:
             run.error = error
@@ -90,17 +85,6 @@ class TurnPipeline:
         """The documents do not hold the answer; a model that is asked all the same makes one up."""
         run.live.append(NOT_IN_THE_DOCUMENTS)
         self._reply_log.note(run.live)
-
-    async def _assembled(self, run: TurnRun) -> Window:
-        """What was looked up has a room of its own, which the history does not get."""
-        evidence, card = run.evidence, run.card
-        if evidence is None:
-            return await self._assemble(run)
-        run.card = replace(card, context_tokens=card.context_tokens - evidence.tokens)
-        try:
-            return with_evidence(await self._assemble(run), evidence)
-        finally:
-            run.card = card
 
     async def _cover(self, run: TurnRun, window: Window) -> None:
         """A window may hold more than was said before; budgets have to cover that too. No statement if it does not."""
@@ -141,7 +125,7 @@ def _ending(run: TurnRun, *, holder: str, title: str | None) -> Ending:
         turn=run.turn,
         state=run.outcome(),
         text=run.live.text(),
-        attempts=tuple(run.attempts),
+        attempts=tuple(run.attempts[run.kept_attempts :]),
         error=None if error is None else TurnError(code=error.code, detail=error.detail),
         manifest=None if run.window is None else run.window.manifest,
         window_start=None if run.window is None else run.window.start,

@@ -8,8 +8,8 @@ from typing import Final
 from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.conversations.types import Conversation, Utterance
 from conversation_engine.domains.llm.errors import ContextTooLongError
-from conversation_engine.domains.llm.service import Answer
-from conversation_engine.domains.llm.types import Attempt, ModelCard
+from conversation_engine.domains.llm.service import Answer, ModelCall
+from conversation_engine.domains.llm.types import Attempt, LLMMessage, ModelCard
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.turns.evidence import Evidence
 from conversation_engine.turns.live import LiveReply
@@ -33,6 +33,8 @@ class TurnRun:
     window: Window | None = None
     attempts: list[Attempt] = field(default_factory=list)
     """The model calls so far, in order."""
+    kept_attempts: int = 0
+    """How many of them are on record already: those of a reply that was begun anew."""
     is_promised: bool = False
     """Whether budgets may have been promised something for this turn."""
     promised_input_tokens: int | None = None
@@ -50,6 +52,23 @@ class TurnRun:
             self.stop_as = state
         if self.generation is not None:
             self.generation.cancel()
+
+    def call(self, *, attempt: int) -> ModelCall:
+        """What the model is asked, once there is a window; `attempt` numbers it among the calls of the turn."""
+        window = self.window
+        if window is None:
+            raise AssertionError("a window is assembled before the model is called")
+        return ModelCall(
+            conversation_id=self.turn.conversation_id,
+            owner_id=self.turn.owner_id,
+            turn_id=self.turn.id,
+            attempt=attempt,
+            card=self.card,
+            messages=[LLMMessage(message.role, message.text) for message in window.messages],
+            sampling=self.turn.sampling,
+            input_tokens=window.input_tokens,
+            stable_messages=window.stable_messages,
+        )
 
     @property
     def is_prompt_too_long(self) -> bool:

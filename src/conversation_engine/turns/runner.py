@@ -15,6 +15,8 @@ from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, TurnId
+from conversation_engine.turns.briefing import Briefing
+from conversation_engine.turns.call_books import CallBooks
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.pipeline import TurnPipeline
 from conversation_engine.turns.ports import Chores
@@ -23,10 +25,10 @@ from conversation_engine.turns.reply_log import ReplyLog
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.settings import TurnSettings
-from conversation_engine.turns.spending import TurnSpending
+from conversation_engine.turns.spending import TurnSpending, total_usage
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.generate import GenerateStep
-from conversation_engine.turns.steps.record import RecordStep, total_usage
+from conversation_engine.turns.steps.record import RecordStep
 from conversation_engine.turns.steps.retrieve import RetrieveStep
 from conversation_engine.turns.topics import process_topic, turn_topic
 from conversation_engine.turns.types import Lease, Turn, TurnState
@@ -73,6 +75,7 @@ class TurnRunner:
         self._ledger = ledger
         self._signals = signals
         self._spending = spending
+        self._llm = llm
         self._on_used = on_used
         self._holder = new_id()
         self._repo = TurnRepo()
@@ -83,23 +86,23 @@ class TurnRunner:
             on_lost=self._lose,
             on_durable=lambda turn_id: signals.publish(turn_topic(turn_id)),
         )
-        record = RecordStep(database, conversations=conversations, llm=llm, clock=clock, line=line, spending=spending)
+        books = CallBooks(conversations=conversations, llm=llm, spending=spending)
+        brief = Briefing(retrieve=retrieve, assemble=assemble)
+        record = RecordStep(
+            database, conversations=conversations, llm=llm, clock=clock, line=line, spending=spending, books=books
+        )
         self._recovery = TurnRecovery(
-            database, conversations=conversations, record=record, line=line, clock=clock, mode=settings.recovery
-        )
-        log, holder, on_broken = self._reply_log, self._holder, settings.on_broken_reply
-        generate = GenerateStep(database, llm=llm, reply_log=log, holder=holder, on_broken=on_broken)
-        self._pipeline = TurnPipeline(
             database,
-            retrieve=retrieve,
-            assemble=assemble,
-            generate=generate,
+            conversations=conversations,
+            llm=llm,
+            brief=brief,
+            books=books,
             record=record,
-            reply_log=self._reply_log,
-            spending=spending,
-            fallback_reply_for=settings.fallback_reply_for,
-            title_for=chores.title_for,
+            line=line,
+            mode=settings.recovery,
+            clock=clock,
         )
+        self._pipeline = self._make_pipeline(llm, books=books, brief=brief, record=record)
         self._runs: dict[TurnId, TurnRun] = {}
         self._tasks: dict[TurnId, asyncio.Task[None]] = {}
         self._chores: list[asyncio.Task[None]] = []
@@ -184,6 +187,26 @@ class TurnRunner:
         crash_point("line.after_commit")
         self.run(run)
 
+    def _make_pipeline(self, llm: LlmService, *, books: CallBooks, brief: Briefing, record: RecordStep) -> TurnPipeline:
+        database, reply_log, settings = self._database, self._reply_log, self._settings
+        return TurnPipeline(
+            database,
+            brief=brief,
+            generate=GenerateStep(
+                database,
+                llm=llm,
+                books=books,
+                reply_log=reply_log,
+                holder=self._holder,
+                on_broken=settings.on_broken_reply,
+            ),
+            record=record,
+            reply_log=reply_log,
+            spending=self._spending,
+            fallback_reply_for=settings.fallback_reply_for,
+            title_for=self._beside.title_for,
+        )
+
     async def _drive(self, run: TurnRun) -> None:
         successor = await self._pipeline(
             run, holder=self._holder, lease=lambda: None if self.is_stopping else self.lease()
@@ -246,7 +269,7 @@ class TurnRunner:
         existing = self._repo.existing(tx, owing) if owing else frozenset()
         for turn_id in owing:
             if turn_id not in existing:
-                self._spending.settle(tx, turn_id, ())
+                self._spending.settle(tx, turn_id, self._llm.attempts_of(tx, turn_id))
 
     async def _extend(self) -> None:
         if running := list(self._runs):

@@ -7,7 +7,7 @@ from math import ceil
 from typing import Final
 
 from conversation_engine.domains.conversations.service import ConversationService
-from conversation_engine.domains.conversations.types import Content, Conversation, Utterance
+from conversation_engine.domains.conversations.types import Content, Conversation, Usage, Utterance
 from conversation_engine.domains.limits.service import BudgetService, payers_of
 from conversation_engine.domains.limits.types import Amount, Expected, Payers
 from conversation_engine.domains.llm.service import LlmService
@@ -74,6 +74,17 @@ class TurnSpending:
         """Put what the calls came to in the place of what was promised. Idempotent."""
         self._budgets.settle(tx, turn_id, spent_on(attempts))
 
+    def promise_more(self, tx: Tx, turn_id: TurnId, spent: Sequence[Attempt]) -> None:
+        """Promise what these calls came to beside what was promised: the turn goes on. Raises OverBudgetError."""
+        if self._budgets.may_be_any and spent:
+            self._budgets.promise_more(tx, turn_id, spent_on(spent))
+
+    def amend(self, tx: Tx, turn_id: TurnId, told: Sequence[Attempt], *, before: Sequence[Attempt]) -> None:
+        """The calls of a settled turn were `told`, not `before` as it seemed. No effect on one that is not settled."""
+        now, then = spent_on(told), spent_on(before)
+        more = Amount(dollars=now.dollars - then.dollars, tokens=now.tokens - then.tokens)
+        self._budgets.amend(tx, turn_id, more)
+
     def owing(self, tx: Tx, *, older_than_seconds: float) -> Sequence[TurnId]:
         """Turns that have promised something for so long and have not settled it: most of them run. One statement."""
         return self._budgets.unsettled(tx, older_than_seconds=older_than_seconds, count=OWING_AT_ONCE)
@@ -108,6 +119,16 @@ def spent_on(attempts: Sequence[Attempt]) -> Amount:
     return Amount(
         tokens=sum(usage.input_tokens + usage.output_tokens for usage in used),
         dollars=sum((attempt.cost for attempt in attempts if attempt.cost is not None), Amount().dollars),
+    )
+
+
+def total_usage(attempts: Sequence[Attempt]) -> Usage:
+    """The sum of what the calls used, estimates included, and of what is known of their cost."""
+    used = [attempt.usage for attempt in attempts if attempt.usage is not None]
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in used),
+        output_tokens=sum(usage.output_tokens for usage in used),
+        cost=sum((attempt.cost for attempt in attempts if attempt.cost is not None), Decimal(0)),
     )
 
 

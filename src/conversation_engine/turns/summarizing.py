@@ -31,7 +31,7 @@ from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId
 from conversation_engine.turns.run import TurnRun
-from conversation_engine.turns.steps.record import total_usage
+from conversation_engine.turns.spending import total_usage
 
 JOB_KIND: Final = "summary"
 OWN_MODEL: Final = "conversation"

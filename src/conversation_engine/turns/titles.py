@@ -27,7 +27,7 @@ from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.ids import ConversationId, TurnId, UserId
 from conversation_engine.turns.resolving import said_of
 from conversation_engine.turns.run import TurnRun
-from conversation_engine.turns.steps.record import total_usage
+from conversation_engine.turns.spending import total_usage
 from conversation_engine.turns.types import TurnState
 
 JOB_KIND: Final = "title"

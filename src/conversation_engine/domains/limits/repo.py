@@ -73,6 +73,12 @@ _SETTLE_ACCOUNT = (
     )
     .returning(*_accounts.c)
 )
+_AMEND_ENTRIES = (
+    update(_ledger)
+    .where(_ledger.c.turn_id == _turn, _ledger.c.settled_at.is_not(None))
+    .values(dollars=_ledger.c.dollars + _dollars, tokens=_ledger.c.tokens + _tokens)
+    .returning(*_ledger.c)
+)
 _RAISE_ENTRY = (
     update(_ledger)
     .where(_ledger.c.turn_id == _turn, _ledger.c.account_id == _account, _ledger.c.settled_at.is_(None))
@@ -189,7 +195,17 @@ class AccountRepo:
     def settle(self, tx: Tx, turn_id: TurnId, amount: Amount, *, at: datetime) -> Sequence[Settled]:
         """Turn a turn's promises into what it came to; nothing when it had made none, or they are settled."""
         entries = tx.execute(_SETTLE_ENTRIES, {"turn": turn_id, "at": at, **_by(amount)}).all()
-        return [self._settle(tx, entry, amount) for entry in sorted(entries, key=lambda entry: str(entry.account_id))]
+        ordered = sorted(entries, key=lambda entry: str(entry.account_id))
+        return [
+            self._spend(tx, entry, amount, kept=Amount(dollars=entry.reserved_dollars, tokens=entry.reserved_tokens))
+            for entry in ordered
+        ]
+
+    def amend(self, tx: Tx, turn_id: TurnId, more: Amount) -> Sequence[Settled]:
+        """Add to what a settled turn came to; nothing where it had promised nothing or is not settled."""
+        entries = tx.execute(_AMEND_ENTRIES, {"turn": turn_id, **_by(more)}).all()
+        ordered = sorted(entries, key=lambda entry: str(entry.account_id))
+        return [self._spend(tx, entry, more, kept=Amount()) for entry in ordered]
 
     def mark_alerted(self, tx: Tx, account: Account, percent: int) -> None:
         """Remember the highest share that was told of."""
@@ -205,8 +221,9 @@ class AccountRepo:
         query = select(_ledger.c.turn_id).where(_ledger.c.settled_at.is_(None), _ledger.c.created_at < before)
         return [TurnId(turn_id) for turn_id in tx.scalars(query.distinct().limit(count))]
 
-    def _settle(self, tx: Tx, entry: Row[Any], amount: Amount) -> Settled:
-        was = {"was_dollars": entry.reserved_dollars, "was_tokens": entry.reserved_tokens}
+    def _spend(self, tx: Tx, entry: Row[Any], amount: Amount, *, kept: Amount) -> Settled:
+        """Let an account have spent `amount`, and no longer keep `kept` for it."""
+        was = {"was_dollars": kept.dollars, "was_tokens": kept.tokens}
         row = tx.execute(_SETTLE_ACCOUNT, {"account": entry.account_id, **_by(amount), **was}).one()
         cap = Cap(dollars=entry.cap_dollars, tokens=entry.cap_tokens)
         return Settled(account=_account_in(row, cap), balance=_balance(row), alerted_percent=row.alerted_percent)

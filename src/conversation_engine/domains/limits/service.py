@@ -195,6 +195,18 @@ class BudgetService:
         for settled in self._accounts.settle(tx, turn_id, used, at=self._clock.now()):
             self._tell_of_lines(tx, settled, used)
 
+    def amend(self, tx: Tx, turn_id: TurnId, more: Amount) -> None:
+        """A turn that was settled came to so much more (or less) than was known then; one that was not is left alone.
+
+        One statement, one more for each budget.
+        """
+        for amended in self._accounts.amend(tx, turn_id, more):
+            self._tell_of_lines(tx, amended, more)
+
+    def promise_more(self, tx: Tx, turn_id: TurnId, more: Amount) -> None:
+        """Promise so much more for a turn that goes on although a part of it is spent. Raises OverBudgetError."""
+        self.raise_reservation(tx, turn_id, Expected(tokens=more.tokens, dollars=lambda: more.dollars))
+
     def unsettled(self, tx: Tx, *, older_than_seconds: float, count: int) -> Sequence[TurnId]:
         """Turns that made promises some time ago and have not settled them. One statement."""
         before = self._clock.now() - timedelta(seconds=older_than_seconds)

@@ -88,7 +88,7 @@ class ModelCaller:
         """Call the model once; never raises.
 
         When the task is cancelled the upstream connection is closed and the attempt says `cancelled`, with usage
-        estimated from what was said.
+        estimated from what was said: a service bills a prompt that it has, whether or not it got to a word.
         """
         progress = _Progress(started=self._clock.monotonic())
         created_at = self._clock.now()
@@ -103,7 +103,7 @@ class ModelCaller:
         except Exception:  # noqa: BLE001 - a defect of an adapter is a failed call, and stays on record
             _log.exception("model.adapter_crashed", turn_id=call.turn_id, provider=call.card.provider)
             error, status = InternalError(), AttemptStatus.FAILED
-        usage = self._usage(call, progress)
+        usage = self._usage(call, progress, is_cancelled=status is AttemptStatus.CANCELLED)
         ended = self._clock.monotonic()
         first = progress.first_text
         return Outcome(
@@ -163,10 +163,10 @@ class ModelCaller:
         if progress.finished.finish_reason == "content_filter" and progress.first_text is None:
             raise ContentFilteredError("the reply was filtered before its first word")
 
-    def _usage(self, call: ModelCall, progress: _Progress) -> TokenUsage | None:
+    def _usage(self, call: ModelCall, progress: _Progress, *, is_cancelled: bool) -> TokenUsage | None:
         if progress.finished is not None and progress.finished.usage is not None:
             return progress.finished.usage
-        if progress.first_text is None:
+        if progress.first_text is None and not is_cancelled:
             return None
         return TokenUsage(
             input_tokens=estimate_prompt(call.card, call.messages),

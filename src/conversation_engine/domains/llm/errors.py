@@ -6,6 +6,7 @@ ModelError
 ├── ModelTimeoutError (phase: connect, first_token, between_tokens, total, upstream) · ModelUnreachableError
 ├── StreamCutError · MalformedStreamError · ErrorInStreamError
 ├── CallCancelledError                    we ended it
+├── ProcessLostError                      its process ended before it did
 └── CircuitOpenError · ModelBusyError     we did not even try
 
 `cause` is for operators (the log and the `llm_requests` row); `detail` is what a user may read.
@@ -13,7 +14,7 @@ ModelError
 
 from typing import ClassVar
 
-from conversation_engine.kernel.errors import EngineError, Kind
+from conversation_engine.kernel.errors import EngineError, InvalidInputError, Kind
 
 
 class ModelError(EngineError):
@@ -155,6 +156,14 @@ class CallCancelledError(ModelError):
     may_others_answer = False
 
 
+class ProcessLostError(ModelError):
+    """The process that made the call ended before the call did, so nobody heard what it came to."""
+
+    code = "model_process_lost"
+    kind = Kind.INTERNAL
+    sentence = "The server stopped while the model was answering. What was said so far is kept."
+
+
 class CircuitOpenError(ModelError):
     """The model failed so often just now that it is left alone for a while; no call was made."""
 
@@ -182,4 +191,19 @@ class UnknownModelError(EngineError):
             f"There is no model {model!r} here. Configured: {', '.join(known)}.",
             model=model[:255],
             known=known,
+        )
+
+
+class BadModelSettingError(InvalidInputError):
+    """A setting names a model of a service that nobody configured."""
+
+    code = "bad_model_setting"
+
+    def __init__(self, setting: str, model: str, known: list[str]) -> None:
+        service = model.partition("/")[0]
+        super().__init__(
+            f"{setting} is {model!r}, and there is no model service of that name here. Configured: {', '.join(known)}. "
+            f"Name a model of one of these, or tell where the service is: CE_PROVIDERS__{service.upper()}__BASE_URL "
+            "(docs/models.md).",
+            field=setting.removeprefix("CE_").lower(),
         )

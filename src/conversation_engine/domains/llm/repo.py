@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from conversation_engine.domains.llm.models import LlmRequestModel
 from conversation_engine.domains.llm.types import Attempt, AttemptStatus, PromptCount, TokenUsage, UsageSource
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.db.prepared import Prepared
-from conversation_engine.kernel.ids import ConversationId, TurnId
+from conversation_engine.kernel.ids import ConversationId, LlmRequestId, TurnId
 
 _requests = LlmRequestModel.__table__
 _INSERT = Prepared(insert(_requests))
@@ -36,35 +36,11 @@ class LlmRequestRepo:
 
     def insert(self, tx: Tx, attempt: Attempt) -> None:
         """Put one provider call on record."""
-        usage = attempt.usage
-        _INSERT.run(
-            tx,
-            {
-                "id": attempt.id,
-                "conversation_id": attempt.conversation_id,
-                "owner_id": attempt.owner_id,
-                "turn_id": attempt.turn_id,
-                "attempt": attempt.attempt,
-                "provider": attempt.provider,
-                "model": attempt.model,
-                "parameters": attempt.parameters,
-                "status": attempt.status.value,
-                "latency_ms": attempt.latency_ms,
-                "first_token_ms": attempt.first_token_ms,
-                "input_tokens": usage.input_tokens if usage else None,
-                "output_tokens": usage.output_tokens if usage else None,
-                "cached_tokens": usage.cached_tokens if usage else None,
-                "cache_write_tokens": usage.cache_write_tokens if usage else None,
-                "reasoning_tokens": usage.reasoning_tokens if usage else None,
-                "usage_source": usage.source.value if usage else None,
-                "counted": asdict(attempt.counted) if attempt.counted else None,
-                "cost": attempt.cost,
-                "finish_reason": attempt.finish_reason,
-                "error_code": attempt.error_code,
-                "error_cause": attempt.error_cause,
-                "created_at": attempt.created_at,
-            },
-        )
+        _INSERT.run(tx, _values(attempt))
+
+    def replace(self, tx: Tx, attempt: Attempt) -> None:
+        """Put a call in the place of the one with its id."""
+        tx.execute(update(_requests).where(_requests.c.id == attempt.id).values(**_values(attempt)))
 
     def list_counted(self, tx: Tx, *, count: int) -> Sequence[Counted]:
         """The newest calls that we counted too, newest first, of every model: one index range."""
@@ -84,10 +60,43 @@ class LlmRequestRepo:
         """Keep what the calls of a conversation cost, and nothing of what was said in them."""
         tx.execute(_FORGET, {"conversation": conversation_id})
 
+    def delete(self, tx: Tx, attempt_id: LlmRequestId) -> None:
+        """Take one call off the record."""
+        tx.execute(delete(_requests).where(_requests.c.id == attempt_id))
+
     def list_of_turn(self, tx: Tx, turn_id: TurnId) -> Sequence[Attempt]:
         """A turn's calls, in order."""
         query = select(*_requests.c).where(_requests.c.turn_id == turn_id).order_by(_requests.c.attempt)
         return [_attempt(row) for row in tx.execute(query)]
+
+
+def _values(attempt: Attempt) -> dict[str, Any]:
+    usage = attempt.usage
+    return {
+        "id": attempt.id,
+        "conversation_id": attempt.conversation_id,
+        "owner_id": attempt.owner_id,
+        "turn_id": attempt.turn_id,
+        "attempt": attempt.attempt,
+        "provider": attempt.provider,
+        "model": attempt.model,
+        "parameters": attempt.parameters,
+        "status": attempt.status.value,
+        "latency_ms": attempt.latency_ms,
+        "first_token_ms": attempt.first_token_ms,
+        "input_tokens": usage.input_tokens if usage else None,
+        "output_tokens": usage.output_tokens if usage else None,
+        "cached_tokens": usage.cached_tokens if usage else None,
+        "cache_write_tokens": usage.cache_write_tokens if usage else None,
+        "reasoning_tokens": usage.reasoning_tokens if usage else None,
+        "usage_source": usage.source.value if usage else None,
+        "counted": asdict(attempt.counted) if attempt.counted else None,
+        "cost": attempt.cost,
+        "finish_reason": attempt.finish_reason,
+        "error_code": attempt.error_code,
+        "error_cause": attempt.error_cause,
+        "created_at": attempt.created_at,
+    }
 
 
 def _prompt_count(stored: dict[str, Any]) -> PromptCount:

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from random import Random
 from typing import Final
@@ -15,6 +16,7 @@ from conversation_engine.domains.llm.checking import check_model
 from conversation_engine.domains.llm.circuits import Circuits
 from conversation_engine.domains.llm.errors import ContextTooLongError, ModelError
 from conversation_engine.domains.llm.known_models import ModelFacts
+from conversation_engine.domains.llm.lost import lost_call
 from conversation_engine.domains.llm.pricing import list_price_of, load_prices, price_of
 from conversation_engine.domains.llm.ratios import RatioBook
 from conversation_engine.domains.llm.repo import LlmRequestRepo
@@ -142,6 +144,18 @@ class LlmService:
     def record(self, tx: Tx, attempt: Attempt) -> None:
         """Put a call on record, in the caller's transaction."""
         self._repo.insert(tx, attempt)
+
+    def presumed(self, call: ModelCall, text: str, *, at: datetime) -> Attempt:
+        """A call that was made at `at` by a process that died, as far as others can tell: see `lost_call`. No I/O."""
+        return lost_call(call, text, at=at)
+
+    def correct(self, tx: Tx, attempt: Attempt) -> None:
+        """Put what a call really came to in the place of what was presumed of it under the same id."""
+        self._repo.replace(tx, attempt)
+
+    def withdraw(self, tx: Tx, attempt_id: LlmRequestId) -> None:
+        """Take a call off the record that was presumed, and never made."""
+        self._repo.delete(tx, attempt_id)
 
     def remember(self, tx: Tx) -> None:
         """Learn again what earlier processes learned of models: their newest calls. One statement."""

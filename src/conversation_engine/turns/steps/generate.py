@@ -1,15 +1,18 @@
 """The model's answer, as it is said."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from conversation_engine.domains.conversations.errors import ConversationNotFoundError
 from conversation_engine.domains.llm.errors import ModelError
-from conversation_engine.domains.llm.service import LlmService, ModelCall
-from conversation_engine.domains.llm.types import LLMMessage
+from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.domains.llm.types import Attempt
 from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.turns.call_books import CallBooks
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.reply_log import ReplyLog
 from conversation_engine.turns.repo import TurnRepo
@@ -17,6 +20,10 @@ from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.types import MOST_ATTEMPTS, Turn
 
 _log = get_logger(__name__)
+
+
+class _NotOursError(Exception):
+    """Rolls back what was written for a turn that is somebody else's now."""
 
 
 class GenerateStep:
@@ -27,12 +34,14 @@ class GenerateStep:
         database: Database,
         *,
         llm: LlmService,
+        books: CallBooks,
         reply_log: ReplyLog,
         holder: str,
         on_broken: Literal["keep", "retry"],
     ) -> None:
         self._database = database
         self._llm = llm
+        self._books = books
         self._reply_log = reply_log
         self._holder = holder
         self._on_broken = on_broken
@@ -58,7 +67,7 @@ class GenerateStep:
             live.append(text)
             reply_log.note(live)
 
-        run.generation = asyncio.create_task(self._llm.answer(self._call(run, first_attempt), on_text=hear))
+        run.generation = asyncio.create_task(self._llm.answer(run.call(attempt=first_attempt), on_text=hear))
         await asyncio.wait([run.generation])
         if run.generation.cancelled():  # stopped before it had begun: no call was made
             return
@@ -77,33 +86,21 @@ class GenerateStep:
         broken = run.live
         await self._reply_log.settle(broken)
         again = replace(run.turn, attempt=run.turn.attempt + 1)
-        if not await self._database.write(lambda tx: self._forget_reply(tx, again)):
+        try:
+            await self._database.write(lambda tx: self._forget_reply(tx, again, run.attempts))
+        except (_NotOursError, ConversationNotFoundError):
             return False
+        run.kept_attempts = len(run.attempts)
         crash_point("generate.after_restart")
         _log.warning("turn.restarted", turn_id=again.id, attempt=again.attempt, characters=broken.length)
         run.turn, run.live, run.error = again, LiveReply(again.id, attempt=again.attempt), None
         broken.abandon()  # its watchers look into the store, find the new attempt, and come back
         return True
 
-    def _forget_reply(self, tx: Tx, again: Turn) -> bool:
+    def _forget_reply(self, tx: Tx, again: Turn, attempts: Sequence[Attempt]) -> None:
+        """Its calls stay: this process may die before it ends the turn."""
+        self._books.keep(tx, again, attempts)  # locks the conversation, and so comes before the turn
         if not self._repo.hold(tx, [again.id], holder=self._holder):
-            return False
+            raise _NotOursError
         self._repo.delete_checkpoints(tx, again.id)
         self._repo.begin_attempt(tx, again)
-        return True
-
-    def _call(self, run: TurnRun, first_attempt: int) -> ModelCall:
-        window = run.window
-        if window is None:
-            raise AssertionError("a window is assembled before the model is called")
-        return ModelCall(
-            conversation_id=run.turn.conversation_id,
-            owner_id=run.turn.owner_id,
-            turn_id=run.turn.id,
-            attempt=first_attempt,
-            card=run.card,
-            messages=[LLMMessage(message.role, message.text) for message in window.messages],
-            sampling=run.turn.sampling,
-            input_tokens=window.input_tokens,
-            stable_messages=window.stable_messages,
-        )

@@ -13,17 +13,17 @@ from conversation_engine.domains.conversations.types import (
     MessageRole,
     MessageStatus,
     NewMessage,
-    Usage,
 )
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Attempt, UsageSource
 from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.kernel.clock import Clock
+from conversation_engine.turns.call_books import CallBooks, unknown
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import TurnRun
-from conversation_engine.turns.spending import TurnSpending
+from conversation_engine.turns.spending import TurnSpending, total_usage
 from conversation_engine.turns.types import Lease, Turn, TurnDetail, TurnError, TurnState
 
 
@@ -38,6 +38,10 @@ class Ending:
     """What was said; empty when nothing was."""
     attempts: tuple[Attempt, ...]
     """The model calls to put on record."""
+    is_recovered: bool = False
+    """Whether another process had the turn before."""
+    lost: Attempt | None = None
+    """What the call that such a process was at probably came to; `None`: it was at none."""
     error: TurnError | None
     manifest: dict[str, Any] | None
     window_start: int | None
@@ -81,6 +85,7 @@ class RecordStep:
         clock: Clock,
         line: TurnLine,
         spending: TurnSpending,
+        books: CallBooks,
     ) -> None:
         self._database = database
         self._conversations = conversations
@@ -88,27 +93,30 @@ class RecordStep:
         self._clock = clock
         self._line = line
         self._spending = spending
+        self._books = books
         self._repo = TurnRepo()
 
     async def __call__(self, ending: Ending, *, lease: Lease | None) -> Recorded | None:
         """Write everything in one short transaction: four statements, five if the reply was checkpointed.
 
         The next in line starts in it too, under `lease`, if given. `None` when the turn is gone or no longer the
-        holder's; nothing is written then, but for what a deleted turn came to.
+        holder's; then its model calls are kept all the same, each once. Two statements more for a turn that was begun
+        before.
         """
         with suppress(_NotOursError):
             return await self._database.write(lambda tx: self._record(tx, ending, lease))
-        if ending.attempts or ending.is_promised:
-            await self._database.write(lambda tx: self._keep_costs(tx, ending))
+        await self._database.write(lambda tx: self._keep_costs(tx, ending))
         return None
 
     def _record(self, tx: Tx, ending: Ending, lease: Lease | None) -> Recorded:
         # The conversation's row is locked before the turn's, as in tx₁: the other way round they deadlock.
         turn = replace(ending.turn, state=ending.state, error=ending.error, finished_at=self._clock.now())
         try:
-            for attempt in ending.attempts:
+            earlier = self._books.of_turn(tx, turn) if ending.is_recovered or turn.attempt > 1 else ()
+            attempts = (*unknown(earlier, ending.lost), *ending.attempts)
+            for attempt in attempts:
                 self._llm.record(tx, attempt)
-            reply = self._reply(tx, ending)
+            reply = self._reply(tx, ending, attempts, last=[*earlier, *attempts][-1:])
         except (ConversationNotFoundError, ConstraintViolation) as error:  # deleted meanwhile, its turn with it
             raise _NotOursError from error
         finished = self._repo.finish(tx, turn, holder=ending.holder, manifest=ending.manifest)
@@ -117,52 +125,40 @@ class RecordStep:
         if ending.is_checkpointed:
             self._repo.delete_checkpoints(tx, turn.id)
         if ending.is_promised:
-            self._spending.settle(tx, turn.id, ending.attempts)
+            self._spending.settle(tx, turn.id, (*earlier, *attempts))
         successor = None
         if finished.has_successor and lease is not None:
             successor = self._line.advance(tx, turn.conversation_id, lease=lease)
         crash_point("record.before_commit")
         return Recorded(
-            detail=TurnDetail(turn=turn, reply=reply, attempts=ending.attempts),
+            detail=TurnDetail(turn=turn, reply=reply, attempts=(*earlier, *attempts)),
             successor=successor,
         )
 
     def _keep_costs(self, tx: Tx, ending: Ending) -> None:
-        """What a turn cost whose conversation was deleted meanwhile: its calls without a word of what was said."""
-        try:
-            self._conversations.owned(tx, ending.turn.conversation_id, owner_id=ending.turn.owner_id)
-        except ConversationNotFoundError:
-            for attempt in ending.attempts:
-                self._llm.record(tx, replace(attempt, parameters={}, error_cause=None))
-            if ending.is_promised:
-                self._spending.settle(tx, ending.turn.id, ending.attempts)
+        """Of a turn that was deleted meanwhile, or that somebody else has ended or goes on with."""
+        if ending.is_recovered:
+            self._books.tell_of_deleted(tx, ending.turn, ending.lost)
+        else:
+            self._books.tell_late(tx, ending.turn, ending.attempts)
 
-    def _reply(self, tx: Tx, ending: Ending) -> Message | None:
-        turn, usage = ending.turn, total_usage(ending.attempts)
+    def _reply(self, tx: Tx, ending: Ending, attempts: Sequence[Attempt], *, last: Sequence[Attempt]) -> Message | None:
+        turn, usage = ending.turn, total_usage(attempts)
         if not ending.text:
             self._conversations.add_usage(tx, turn.conversation_id, usage)
             return None
         _, message = self._conversations.append_reply(
             tx,
             turn.conversation_id,
-            _message(ending),
+            _message(ending, last[0] if last else None),
             owner_id=turn.owner_id,
             usage=usage,
         )
         return message
 
 
-def total_usage(attempts: Sequence[Attempt]) -> Usage:
-    """The sum of what the calls used, estimates included, and of what is known of their cost."""
-    used = [attempt.usage for attempt in attempts if attempt.usage is not None]
-    return Usage(
-        input_tokens=sum(usage.input_tokens for usage in used),
-        output_tokens=sum(usage.output_tokens for usage in used),
-        cost=sum((attempt.cost for attempt in attempts if attempt.cost is not None), Decimal(0)),
-    )
-
-
-def _message(ending: Ending) -> NewMessage:
+def _message(ending: Ending, last: Attempt | None) -> NewMessage:
+    """`last` is the call that said it."""
     if ending.is_fallback:
         return NewMessage(
             id=ending.turn.reply_message_id,
@@ -174,7 +170,6 @@ def _message(ending: Ending) -> NewMessage:
             parent_id=ending.turn.user_message_id,
             metadata={**ending.turn.reply_metadata, "fallback": True},
         )
-    last = ending.attempts[-1] if ending.attempts else None
     usage = last.usage if last and last.usage and last.usage.source is UsageSource.PROVIDER else None
     origin = {"provider": last.provider, "model": last.model} if last else {}
     return NewMessage(
