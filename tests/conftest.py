@@ -23,6 +23,7 @@ from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.migrating import upgrade
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.db.opening import open_database
+from conversation_engine.testing import ScriptedModel
 
 SECRET = "a secret for tests, longer than thirty-two bytes"
 _numbers = itertools.count(1)
@@ -248,7 +249,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[OpenEngine]:
     async with AsyncExitStack() as stack:
 
         async def open_one(model: ModelProvider | None = None, **changes: Any) -> ConversationEngine:
-            providers = {} if model is None else {"scripted": model}
+            providers = {"scripted": model or ScriptedModel()}
             engine = ConversationEngine(settings.model_copy(update=changes), providers=providers)
             return await stack.enter_async_context(engine)
 

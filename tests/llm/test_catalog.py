@@ -1,10 +1,15 @@
 """Which models there are."""
 
+from typing import Any
+
 import pytest
 
 from conversation_engine.domains.llm.catalog import Family, ModelCatalog
-from conversation_engine.domains.llm.errors import UnknownModelError
+from conversation_engine.domains.llm.errors import BadModelSettingError, UnknownModelError
 from conversation_engine.domains.llm.types import ModelCard
+from conversation_engine.engine.settings import Settings
+from conversation_engine.engine.wiring import make_catalog, make_llm
+from conversation_engine.kernel.clock import SystemClock
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.testing import ScriptedModel
 
@@ -88,3 +93,46 @@ class TestLife:
         with pytest.raises(RuntimeError):
             await ModelCatalog(families, default="two/x").aclose()
         assert (one.closes, two.closes) == (1, 1)
+
+
+def start(**settings: Any) -> None:
+    """As an engine does."""
+    made = Settings(**settings)
+    make_llm(made, make_catalog(made, {}), SystemClock())
+
+
+class TestSettings:
+    """What an operator names is looked at when the engine is made, not when somebody is waiting for a reply."""
+
+    @pytest.mark.parametrize(
+        ("settings", "variable"),
+        [
+            ({"model": "opnai/gpt-5-mini"}, "CE_MODEL"),
+            ({"model": "gpt-5-mini"}, "CE_MODEL"),
+            ({"model": "local/smol"}, "CE_MODEL"),
+            ({"profile": "production", "production_model": "opnai/gpt-5"}, "CE_PRODUCTION_MODEL"),
+            ({"profile": "testing", "testing_model": "vllm/qwen"}, "CE_TESTING_MODEL"),
+            ({"fallback_models": ["local", "vllm/qwen"]}, "CE_FALLBACK_MODELS"),
+            ({"summary_model": "vllm/qwen"}, "CE_SUMMARY_MODEL"),
+        ],
+    )
+    def test_a_service_that_there_is_not_is_refused_with_what_to_do(
+        self, settings: dict[str, Any], variable: str
+    ) -> None:
+        with pytest.raises(BadModelSettingError) as refused:
+            start(**settings)
+        assert variable in refused.value.detail
+        assert "CE_PROVIDERS__" in refused.value.detail
+        assert "openai/NAME" in refused.value.detail
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"model": "openai/made-yesterday"},
+            {"fallback_models": ["anthropic/made-yesterday", "local"], "summary_model": "conversation"},
+            {"model": "vllm/qwen", "providers": {"vllm": {"base_url": "http://gpu:8000/v1"}}},
+            {"profile": "production", "testing_model": "nobody/asks-for-it"},
+        ],
+    )
+    def test_a_model_that_only_its_service_knows_is_taken(self, settings: dict[str, Any]) -> None:
+        start(**settings)

@@ -45,7 +45,7 @@ Check = Callable[[], Awaitable[Sequence[Finding]]]
 
 @asynccontextmanager
 async def installation(settings: Settings) -> AsyncIterator[Installation]:
-    """The parts as the settings have them. Raises UnknownModelError for a fallback model that nobody has."""
+    """The parts as the settings have them. Raises BadModelSettingError."""
     async with AsyncExitStack() as stack:
         catalog = make_catalog(settings, {})
         stack.push_async_callback(catalog.aclose)

@@ -1,6 +1,6 @@
 """Hosted model services as the settings have them: the two with settings of their own, and CE_PROVIDERS."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -10,6 +10,7 @@ from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.settings import ModelSetting, ProviderSetting
 from conversation_engine.domains.llm.slots import FairSlots
 from conversation_engine.engine.settings import SETTINGS_PREFIX, Settings
+from conversation_engine.turns.summarizing import OWN_MODEL
 
 _NEEDS_KEY: Final = frozenset({"api.openai.com", "api.anthropic.com"})
 
@@ -25,6 +26,21 @@ def hosted_services(settings: Settings) -> Mapping[str, ProviderSetting]:
     return own | settings.providers
 
 
+def models_by_setting(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Every model that is named in the settings, after the variable that names it."""
+    by_profile = {"testing": "testing_model", "production": "production_model"}
+    own = "model" if settings.model else by_profile.get(settings.profile, "profile")
+    yield _variable(own), settings.default_model
+    for name in settings.fallback_models:
+        yield _variable("fallback_models"), name
+    if settings.summary_model not in (None, OWN_MODEL):
+        yield _variable("summary_model"), str(settings.summary_model)
+
+
+def _variable(setting: str) -> str:
+    return SETTINGS_PREFIX + setting.upper()
+
+
 def hosted_family(settings: Settings, name: str, setting: ProviderSetting, provider: ModelProvider) -> Family:
     """What the catalogue is to know of such a service."""
     is_own = name not in settings.providers
@@ -36,7 +52,7 @@ def hosted_family(settings: Settings, name: str, setting: ProviderSetting, provi
         context_tokens=setting.context_tokens or settings.model_context_tokens,
         service=Service(
             address=address,
-            key_setting=SETTINGS_PREFIX + key_setting.upper(),
+            key_setting=_variable(key_setting),
             has_key=setting.api_key is not None and bool(setting.api_key.get_secret_value()),
             needs_key=host in _NEEDS_KEY,
         ),

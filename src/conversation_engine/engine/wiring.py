@@ -36,7 +36,7 @@ from conversation_engine.domains.users.secret import local_secret
 from conversation_engine.domains.users.service import AccountService
 from conversation_engine.domains.users.sign_in.service import SignInService
 from conversation_engine.domains.users.tokens import TokenService
-from conversation_engine.engine.hosted import hosted_family, hosted_services
+from conversation_engine.engine.hosted import hosted_family, hosted_services, models_by_setting
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.db.database import Database
@@ -68,7 +68,7 @@ from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.retrieve import RetrieveStep
 from conversation_engine.turns.steps.understand import UnderstandStep
 from conversation_engine.turns.summarizing import JOB_KIND as SUMMARY_JOB
-from conversation_engine.turns.summarizing import OWN_MODEL, SummaryKeeper
+from conversation_engine.turns.summarizing import SummaryKeeper
 from conversation_engine.turns.titles import JOB_KIND as TITLE_JOB
 from conversation_engine.turns.titles import TitleMaker
 from conversation_engine.turns.types import Turn
@@ -187,7 +187,9 @@ def make_rates(settings: Settings, clock: Clock) -> RateLimiter:
 
 
 def make_llm(settings: Settings, catalog: ModelCatalog, clock: Clock) -> LlmService:
-    """The door to models. Raises UnknownModelError for a fallback model that nobody has."""
+    """The door to models. Raises BadModelSettingError where a setting names a service that there is not."""
+    for setting, name in models_by_setting(settings):
+        catalog.check_setting(setting, name)
     return LlmService(catalog, clock=clock, settings=settings)
 
 
@@ -236,7 +238,7 @@ def make_turns(
     jobs: JobQueue,
     reader: QuestionReader,
 ) -> "WritePath":
-    """The write path over one database. Raises UnknownModelError for a model of summaries or titles that nobody has."""
+    """The write path over one database."""
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
     conversations = ConversationService(database, clock=clock, settings=settings, ledger=ledger, llm=llm)
     pins = PinService(conversations=conversations, clock=clock, settings=settings, ledger=ledger)
@@ -255,9 +257,9 @@ def make_turns(
         database, conversations=conversations, llm=llm, jobs=jobs, topics=reader.topics, settings=settings
     )
     jobs.register(WORDS_JOB, learner)
-    if _is_known(settings.summary_model, llm):
+    if settings.summary_model is not None:
         jobs.register(SUMMARY_JOB, keeper)
-    if _is_known(titles.model, llm):
+    if titles.model is not None:
         jobs.register(TITLE_JOB, titles)
     turns = TurnService(
         database,
@@ -282,13 +284,6 @@ def make_turns(
         on_used=_token_counter(rates) if rates.counts_tokens else None,
     )
     return WritePath(conversations=conversations, pins=pins, turns=turns)
-
-
-def _is_known(model: str | None, llm: LlmService) -> bool:
-    """Whether a model is to do it. Raises UnknownModelError for one that nobody has."""
-    if model not in (None, OWN_MODEL):
-        llm.card(model)
-    return model is not None
 
 
 def make_reader(settings: Settings) -> QuestionReader:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
-from conversation_engine.domains.llm.errors import UnknownModelError
+from conversation_engine.domains.llm.errors import BadModelSettingError, UnknownModelError
 from conversation_engine.domains.llm.known_models import ModelFacts
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.pricing import load_prices
@@ -82,6 +82,16 @@ class ModelCatalog:
             priced_as=family.priced_as,
             output_limit_tokens=facts.output_limit_tokens,
         )
+
+    def check_setting(self, setting: str, name: str) -> None:
+        """Whether there is a service for the model that a setting names; which models it has, only it knows.
+
+        Raises BadModelSettingError.
+        """
+        try:
+            self.card(name)
+        except UnknownModelError as error:
+            raise BadModelSettingError(setting, name, self._patterns()) from error
 
     def family(self, card: ModelCard) -> Family:
         """Whose model this is."""
