@@ -1,6 +1,7 @@
 """Model calls whose process died, or was thought dead: what they came to is on record, once."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from conversation_engine.domains.llm.errors import ProcessLostError, StreamCutEr
 from conversation_engine.domains.llm.types import AttemptStatus, UsageSource
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.testing import Fail, Pause, Say, ScriptedModel
+from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.types import Turn, TurnDetail, TurnState
 from tests.conftest import OpenEngine, until
 from tests.insights.test_sums import check_sums
@@ -116,8 +118,8 @@ class TestOfADeadProcess:
         """A reply that was begun anew after the model broke off, in a process that then died."""
         model = ScriptedModel([Say("one two"), Fail(StreamCutError())], [Say("three"), Pause(60)])
         _, turn = await lose(open_stale, model, said="", on_broken_reply="retry")
-        engine = await open_engine(ScriptedModel(), **ALONE)
         await until(lambda: len(model.requests) == 2)
+        engine = await open_engine(ScriptedModel(), **ALONE)
         detail = await recovered(engine, turn)
         assert [call.attempt for call in detail.attempts] == [1, 2]
         assert [call.error_code for call in detail.attempts] == [StreamCutError.code, ProcessLostError.code]
@@ -143,20 +145,16 @@ class TestOfALivingOne:
         assert [call.usage for call in after.attempts] == [USAGE] * len(detail.attempts)
         await check(engine)
 
-    async def test_before_anybody_has_ended_its_turn_it_is_not_estimated(
-        self, open_stale: OpenStale, open_engine: OpenEngine
-    ) -> None:
+    async def test_before_anybody_has_ended_its_turn_it_is_not_estimated(self, open_stale: OpenStale) -> None:
         model = ToldModel()
-        stale, turn = await lose(open_stale, model, said="so far")
-        engine = await open_engine(ScriptedModel(), **ALONE)
+        engine, turn = await lose(open_stale, model, said="so far")
         recovery, lease = engine.turns._runner._recovery, engine.turns._runner.lease()
         remains = await recovery._look(turn)
-        claim = "UPDATE turns SET lease_owner = '00000000000000000000000000000000'"
-        await stale.database.write(lambda tx: tx.exec_driver_sql(claim))
+        claim = replace(lease, holder=recovery._holder)
+        await engine.database.write(lambda tx: TurnRepo().start(tx, turn, lease=claim))
         model.finish()
-        await until(lambda: stale.turns._runner.find(turn.id) is None)
-        recovery._holder = "00000000-0000-0000-0000-000000000000"
-        await recovery._end(turn, remains, lease=lease)
+        await until(lambda: engine.turns._runner.find(turn.id) is None)
+        await recovery._end(turn, remains, lease=None)
         detail = await engine.turns.get(turn.conversation_id, turn.id, owner_id=ADA)
         assert (detail.turn.state, [call.error_code for call in detail.attempts]) == (TurnState.INTERRUPTED, [None])
         await check(engine)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from sqlalchemy import text
 
 from conversation_engine.domains.context.questions import asking
 from conversation_engine.domains.context.questions.talk import Said, Talk
@@ -65,8 +66,8 @@ VERDICT = {"follow_up": True, "confidence": 0.9, "standalone": "Where are shield
 
 async def talk_of(engine: ConversationEngine) -> ConversationId:
     conversation = await engine.conversations.create(NewConversation(owner_id=ADA))
-    for role, text in ((MessageRole.USER, "What is a shield volcano?"), (MessageRole.ASSISTANT, "A broad one.")):
-        message = NewMessage(id=MessageId(new_id()), role=role, content=text)
+    for role, said in ((MessageRole.USER, "What is a shield volcano?"), (MessageRole.ASSISTANT, "A broad one.")):
+        message = NewMessage(id=MessageId(new_id()), role=role, content=said)
         await engine.conversations.add_message(conversation.id, message, owner_id=ADA)
     return conversation.id
 
@@ -108,8 +109,12 @@ class TestWithAModel:
         assert found.follow_up.is_follow_up
 
     async def test_an_unknown_model_is_no_reason_to_fail(self, open_engine: OpenEngine) -> None:
-        engine = await open_engine(ScriptedModel(), understanding_model="nobody/nothing")
-        found = await engine.questions.analyze_follow_up(await talk_of(engine), "Where are they?", owner_id=ADA)
+        """The conversation's own, of a service that was there when it began."""
+        engine = await open_engine(ScriptedModel(), understanding_model="conversation")
+        talk = await talk_of(engine)
+        gone = text("UPDATE conversations SET model = 'nobody/nothing'")
+        await engine.database.write(lambda tx: tx.execute(gone))
+        found = await engine.questions.analyze_follow_up(talk, "Where are they?", owner_id=ADA)
         assert found.follow_up.decided_by == "rules"
 
 

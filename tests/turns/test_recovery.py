@@ -185,8 +185,9 @@ class TestSweep:
         engine = await open_engine(ToldModel(), lease_seconds=0.4, sweep_seconds=0.05)
         lost = await ask(engine, (await begin(engine)).id)
         await ask(engine, (await begin(engine)).id)
-        engine.turns._runner._tasks[lost.id].cancel()  # as if its task had died of a defect
-        engine.turns._runner._forget(lost.id)
+        task = engine.turns._runner._tasks[lost.id]
+        task.cancel()  # as if it had died of a defect
+        engine.turns._runner._forget(lost.id, task)
         assert await has_ended(engine, lost.id) in ("interrupted", "failed", "cancelled")
 
 

@@ -33,8 +33,12 @@ def models_by_setting(settings: Settings) -> Iterator[tuple[str, str]]:
     yield _variable(own), settings.default_model
     for name in settings.fallback_models:
         yield _variable("fallback_models"), name
-    if settings.summary_model not in (None, OWN_MODEL):
-        yield _variable("summary_model"), str(settings.summary_model)
+    for setting, model in (
+        ("summary_model", settings.summary_model),
+        ("understanding_model", settings.understanding_model),
+    ):
+        if model not in (None, OWN_MODEL):
+            yield _variable(setting), str(model)
 
 
 def _variable(setting: str) -> str:

@@ -17,7 +17,7 @@ from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.ids import ConversationId, UserId
 from conversation_engine.turns.resolving import everything_said, said_of
 from conversation_engine.turns.service import TurnService
-from conversation_engine.turns.steps.record import total_usage
+from conversation_engine.turns.spending import total_usage
 from conversation_engine.turns.steps.understand import UnderstandStep
 from conversation_engine.turns.types import AskedQuestion, NewTurn, Turn
 

@@ -1,5 +1,6 @@
 """Turns whose process died: the lease ran out, what was checkpointed is kept, or the model is asked once more."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -140,7 +141,9 @@ class TurnRecovery:
             _log.warning("turn.window_unknown", turn_id=turn.id, error=type(error).__name__)
         if window is None:
             return _Remains(text=text, wanted=wanted)
-        lost = self._llm.presumed(run.call(attempt=turn.attempt), text, at=turn.created_at)
+        call = run.call(attempt=turn.attempt)
+        # In a thread: the first price takes a while, and this process has leases to keep.
+        lost = await asyncio.to_thread(self._llm.presumed, call, text, at=turn.created_at)
         return _Remains(text=text, wanted=wanted, lost=lost, manifest={**window.manifest, "assembled_again": True})
 
     def _kept(self, tx: Tx, turn: Turn) -> tuple[str, TurnState | None, TurnRun | None]:

@@ -54,6 +54,7 @@ _FINISH = Prepared(
         _turns.c.id == bindparam("turn_id"),
         _turns.c.state == TurnState.RUNNING.value,
         _turns.c.lease_owner == bindparam("holder"),
+        _turns.c.attempt == bindparam("of_attempt"),
     )
     .values(
         state=bindparam("then"),
@@ -66,7 +67,7 @@ _FINISH = Prepared(
     )
     .returning(_turns.c.id, _NEXT_IN_LINE)
 )
-"""Fenced: changes nothing when the lease has passed to somebody else or the turn has ended."""
+"""Fenced: changes nothing when the lease is somebody else's, the turn has ended, or its reply was begun anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +189,7 @@ class TurnRepo:
                 "turn_id": turn.id,
                 "of": turn.conversation_id,
                 "holder": holder,
+                "of_attempt": turn.attempt,
                 "then": turn.state.value,
                 "shown": manifest,
                 "code": turn.error.code if turn.error else None,

@@ -157,9 +157,10 @@ class TurnRunner:
     def run(self, run: TurnRun) -> None:
         """Take a turn to its end, in the background."""
         turn_id = run.turn.id
+        self._lose(turn_id)  # an earlier reply, of which we thought that its process had died: it was we, and slow
         self._runs[turn_id] = run
         self._tasks[turn_id] = task = asyncio.create_task(self._drive(run), name=f"turn-{turn_id}")
-        task.add_done_callback(lambda _: self._forget(turn_id))
+        task.add_done_callback(lambda done: self._forget(turn_id, done))
         if self._is_grace_over:
             run.stop(TurnState.INTERRUPTED)
 
@@ -236,9 +237,9 @@ class TurnRunner:
             run.live.abandon()
             run.stop(TurnState.INTERRUPTED)
 
-    def _forget(self, turn_id: TurnId) -> None:
-        self._tasks.pop(turn_id, None)
-        self._runs.pop(turn_id, None)
+    def _forget(self, turn_id: TurnId, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(turn_id) is task:
+            del self._tasks[turn_id], self._runs[turn_id]
 
     def _interrupt_all(self) -> None:
         self._is_grace_over = True
