@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from conversation_engine.engine.settings import Settings
 from conversation_engine.entrypoints.http.app import create_app
 from conversation_engine.entrypoints.http.middleware import PROTECTION
+from conversation_engine.testing import ScriptedModel
 from tests.http.scenes import EVENT_STREAM, MISSING_ID, new_conversation
 
 ELSEWHERE = "https://school.example"
@@ -54,7 +55,9 @@ class TestOtherSites:
                 assert not [name for name in response.headers if name.startswith("access-control")]
 
     async def test_those_that_are_named_may_without_cookies(self, settings: Settings) -> None:
-        app = create_app(settings.model_copy(update={"cors_origins": [ELSEWHERE]}))
+        app = create_app(
+            settings.model_copy(update={"cors_origins": [ELSEWHERE]}), providers={"scripted": ScriptedModel()}
+        )
         async with calling(app) as client:
             ask = {
                 "Origin": ELSEWHERE,

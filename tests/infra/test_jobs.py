@@ -16,7 +16,7 @@ from conversation_engine.infra.jobs.repo import JobRepo
 from conversation_engine.infra.jobs.service import MOST_ATTEMPTS, JobQueue
 from conversation_engine.infra.jobs.types import Job, NewJob
 from conversation_engine.kernel.errors import InvalidInputError
-from conversation_engine.testing import FakeClock
+from conversation_engine.testing import FakeClock, ScriptedModel
 from tests.conftest import until
 
 PAGE = NewJob(kind="read", key="page-1", payload={"page": 1})
@@ -253,7 +253,9 @@ class TestProcesses:
 class TestEngine:
     async def test_it_takes_no_job_where_that_is_left_to_others(self, settings: Settings) -> None:
         reader = Reader()
-        engine = ConversationEngine(settings.model_copy(update={"jobs_at_once": 0}))
+        engine = ConversationEngine(
+            settings.model_copy(update={"jobs_at_once": 0}), providers={"scripted": ScriptedModel()}
+        )
         engine.jobs.register("read", reader)
         async with engine:
             await enqueue(engine.database, engine.jobs)

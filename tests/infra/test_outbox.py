@@ -19,7 +19,7 @@ from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.outbox.errors import BadWebhookError, PrivateAddressError, WebhookFailedError
 from conversation_engine.infra.outbox.types import OutboxEvent
 from conversation_engine.infra.outbox.webhook import Webhook, is_public
-from conversation_engine.testing import FakeClock
+from conversation_engine.testing import FakeClock, ScriptedModel
 from tests.conftest import until
 from tests.turns.scenes import rows
 
@@ -147,7 +147,9 @@ class TestIsPublic:
 async def listening(
     settings: Settings, heard: list[OutboxEvent], **changes: object
 ) -> AsyncIterator[ConversationEngine]:
-    engine = ConversationEngine(settings.model_copy(update=SOON | changes), listeners=[heard.append])
+    engine = ConversationEngine(
+        settings.model_copy(update=SOON | changes), providers={"scripted": ScriptedModel()}, listeners=[heard.append]
+    )
     async with engine:
         yield engine
 
@@ -196,7 +198,9 @@ class TestOutbox:
 
     async def test_an_event_of_a_process_that_died_is_told_by_another(self, settings: Settings) -> None:
         heard: list[OutboxEvent] = []
-        idle = ConversationEngine(settings.model_copy(update={"jobs_at_once": 0}))
+        idle = ConversationEngine(
+            settings.model_copy(update={"jobs_at_once": 0}), providers={"scripted": ScriptedModel()}
+        )
         async with idle:
             await put(idle)
         async with listening(settings, heard) as engine:
@@ -209,7 +213,9 @@ class TestOutbox:
         async def broken(event: OutboxEvent) -> None:
             raise ZeroDivisionError
 
-        engine = ConversationEngine(settings.model_copy(update=SOON), listeners=[broken, heard.append])
+        engine = ConversationEngine(
+            settings.model_copy(update=SOON), providers={"scripted": ScriptedModel()}, listeners=[broken, heard.append]
+        )
         async with engine:
             await put(engine)
             await until(lambda: bool(heard))

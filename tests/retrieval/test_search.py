@@ -18,7 +18,7 @@ from conversation_engine.domains.retrieval.types import NewDocument, Strategy
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.kernel.errors import InvalidInputError
-from conversation_engine.testing import WordEmbedder
+from conversation_engine.testing import ScriptedModel, WordEmbedder
 from tests.retrieval.conftest import OpenLibrary
 from tests.retrieval.scenes import ADA, BOB, add, collection, found, search, told
 
@@ -50,7 +50,9 @@ class TestSameResults:
         queries = [invented(seed) for seed in range(1000, 1025)] + ["boat boat boat tide", "mast", "nothing known"]
         told_by = []
         for one in (settings, other):
-            async with ConversationEngine(one, embedder=WordEmbedder()) as engine:
+            async with ConversationEngine(
+                one, embedder=WordEmbedder(), providers={"scripted": ScriptedModel()}
+            ) as engine:
                 await add_invented(engine, 40)
                 outcomes = [
                     await search(engine, query, strategy=strategy, top_k=20, metadata=metadata)
