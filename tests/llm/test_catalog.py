@@ -115,6 +115,7 @@ class TestSettings:
             ({"fallback_models": ["local", "vllm/qwen"]}, "CE_FALLBACK_MODELS"),
             ({"summary_model": "vllm/qwen"}, "CE_SUMMARY_MODEL"),
             ({"understanding_model": "vllm/qwen"}, "CE_UNDERSTANDING_MODEL"),
+            ({"titles": "vllm/qwen"}, "CE_TITLES"),
         ],
     )
     def test_a_service_that_there_is_not_is_refused_with_what_to_do(

@@ -4,7 +4,12 @@ import asyncio
 
 import pytest
 
-from conversation_engine.domains.llm.errors import BadModelRequestError, ModelError, OverloadedError, UnknownModelError
+from conversation_engine.domains.llm.errors import (
+    BadModelRequestError,
+    BadModelSettingError,
+    ModelError,
+    OverloadedError,
+)
 from conversation_engine.domains.llm.types import TokenUsage
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.kernel.ids import ConversationId
@@ -159,7 +164,7 @@ class TestByAModel:
         assert (len(model.requests), await count(heir, "jobs")) == (1, 0)
 
     async def test_one_that_nobody_has_is_refused_at_the_start(self, open_engine: OpenEngine) -> None:
-        with pytest.raises(UnknownModelError):
+        with pytest.raises(BadModelSettingError):
             await open_engine(ScriptedModel(), titles="nobody/nothing")
 
 

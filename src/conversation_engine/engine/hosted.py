@@ -11,6 +11,7 @@ from conversation_engine.domains.llm.settings import ModelSetting, ProviderSetti
 from conversation_engine.domains.llm.slots import FairSlots
 from conversation_engine.engine.settings import SETTINGS_PREFIX, Settings
 from conversation_engine.turns.summarizing import OWN_MODEL
+from conversation_engine.turns.titles import OFF, RULES
 
 _NEEDS_KEY: Final = frozenset({"api.openai.com", "api.anthropic.com"})
 
@@ -36,6 +37,7 @@ def models_by_setting(settings: Settings) -> Iterator[tuple[str, str]]:
     for setting, model in (
         ("summary_model", settings.summary_model),
         ("understanding_model", settings.understanding_model),
+        ("titles", None if settings.titles in (OFF, RULES) else settings.titles),
     ):
         if model not in (None, OWN_MODEL):
             yield _variable(setting), str(model)
