@@ -11,6 +11,8 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,16 +21,18 @@ from pydantic import SecretStr
 
 from conversation_engine.domains.conversations.types import BusyPolicy, NewConversation
 from conversation_engine.domains.llm.errors import StreamCutError
+from conversation_engine.domains.llm.types import ModelEvent, ModelRequest
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra import crash_points
 from conversation_engine.kernel.ids import ConversationId, UserId
 from conversation_engine.kernel.once import Once
 from conversation_engine.testing import Fail, Pause, Say, ScriptedModel
+from conversation_engine.testing.scripted import Script
 from conversation_engine.turns.types import NewTurn, ReplyDelta, Turn, TurnEnded, TurnRestarted
 
 ADA = UserId("ada")
-LEASE_SECONDS = 0.5
+LEASE_SECONDS = 1.0
 SWEEP_SECONDS = 0.1
 QUESTIONS = ("first question", "second question")
 WORDS = 8
@@ -46,16 +50,6 @@ def settings(url: str, mode: str) -> Settings:
     return Settings(database_url=SecretStr(url), model="scripted/test", **changes)
 
 
-def model(name: str) -> ScriptedModel:
-    """No two of its replies are the same, whichever process it is in."""
-    scripts: list[list[Say | Pause | Fail]] = [
-        [line for n in range(WORDS) for line in (Say(f"{name}/{call}/{n} "), Pause(0.01))] for call in range(9)
-    ]
-    if "breaking" in name:
-        scripts[0][WORDS:] = [Fail(StreamCutError("in the middle"))]
-    return ScriptedModel(*scripts)
-
-
 def request(conversation_id: ConversationId, question: str) -> NewTurn:
     """What Ada sends, and sends again when no answer comes."""
     return NewTurn(
@@ -71,7 +65,31 @@ def tell(kind: str, **facts: Any) -> None:
     print(json.dumps({"kind": kind} | facts), flush=True)
 
 
-async def ask(engine: ConversationEngine) -> None:
+class PatientModel(ScriptedModel):
+    """Says nothing before both questions are in: or where a process dies would depend on how fast it asks."""
+
+    def __init__(self, *scripts: Script) -> None:
+        super().__init__(*scripts)
+        self.is_asked = asyncio.Event()
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        await self.is_asked.wait()
+        async with aclosing(super().stream(request)) as events:
+            async for event in events:
+                yield event
+
+
+def model(name: str) -> PatientModel:
+    """No two of its replies are the same, whichever process it is in."""
+    scripts: list[list[Say | Pause | Fail]] = [
+        [line for n in range(WORDS) for line in (Say(f"{name}/{call}/{n} "), Pause(0.01))] for call in range(9)
+    ]
+    if "breaking" in name:
+        scripts[0][WORDS:] = [Fail(StreamCutError("in the middle"))]
+    return PatientModel(*scripts)
+
+
+async def ask(engine: ConversationEngine, model: PatientModel) -> None:
     conversation = await engine.conversations.create(NewConversation(owner_id=ADA))
     tell("begun", conversation=conversation.id)
     async with asyncio.TaskGroup() as group:
@@ -79,6 +97,7 @@ async def ask(engine: ConversationEngine) -> None:
             turn = await engine.turns.submit(request(conversation.id, question))
             tell("acknowledged", question=question, turn=turn.id)
             group.create_task(watch(engine, turn, question))
+        model.is_asked.set()
 
 
 async def watch(engine: ConversationEngine, turn: Turn, question: str) -> None:
@@ -95,10 +114,12 @@ async def watch(engine: ConversationEngine, turn: Turn, question: str) -> None:
 
 
 async def main(task: str, url: str, mode: str, name: str) -> None:
-    async with ConversationEngine(settings(url, mode), providers={"scripted": model(name)}) as engine:
+    own = model(name)
+    async with ConversationEngine(settings(url, mode), providers={"scripted": own}) as engine:
         if task.startswith("ask"):
-            await ask(engine)
+            await ask(engine, own)
         else:
+            own.is_asked.set()
             await asyncio.sleep(30)
 
 

@@ -128,7 +128,9 @@ def witness_of(facts: list[dict[str, Any]]) -> Witness:
 async def survivor(url: str, mode: str) -> AsyncIterator[ConversationEngine]:
     """Another process over the same database."""
     settings = doomed.settings(url, mode).model_copy(update={"grace_seconds": 0.2})
-    async with ConversationEngine(settings, providers={"scripted": doomed.model("parent")}) as engine:
+    model = doomed.model("parent")
+    model.is_asked.set()
+    async with ConversationEngine(settings, providers={"scripted": model}) as engine:
         yield engine
 
 
@@ -180,7 +182,7 @@ async def check_store(engine: ConversationEngine, witness: Witness, details: lis
     assert replies == {detail.reply.id: detail.reply for detail in details if detail.reply}
     for detail in details:
         assert detail.reply is None or detail.reply.parent_id == detail.turn.user_message_id
-    assert await count(engine, "reply_checkpoints") == 0
+    assert await rows(engine, "SELECT * FROM reply_checkpoints") == []
     assert await count(engine, "turns") == len(doomed.QUESTIONS)
     tokens, _ = await check_books(engine)
     [account] = await rows(engine, "SELECT spent_tokens FROM budget_accounts")

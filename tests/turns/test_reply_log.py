@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy import text
+
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.turns.types import TurnState
-from tests.conftest import OpenEngine
-from tests.turns.scenes import ToldModel, Watcher, answered, ask, begin, count, messages_of
+from tests.conftest import OpenEngine, until
+from tests.turns.scenes import ToldModel, Watcher, answered, ask, begin, count, messages_of, rows
 
 
 class Outage:
@@ -118,3 +120,19 @@ def _family_like(engine: ConversationEngine, model: ToldModel) -> Any:
     from dataclasses import replace
 
     return replace(engine._catalog._families["scripted"], provider=model)
+
+
+class TestEarlierAttempt:
+    async def test_it_writes_nothing_once_the_next_has_begun(self, open_engine: OpenEngine) -> None:
+        model = ToldModel()
+        engine = await open_engine(model)
+        turn = await ask(engine, (await begin(engine)).id)
+        watcher = Watcher(engine, turn)
+        model.say("before ")
+        await watcher.has_seen("before ")
+        await engine.database.write(lambda tx: tx.execute(text("UPDATE turns SET attempt = 2")))
+        model.say("too late")
+        await until(lambda: model.closed == 1)
+        pieces = await rows(engine, "SELECT attempt, text FROM reply_checkpoints")
+        assert [(piece["attempt"], piece["text"]) for piece in pieces] == [(1, "before ")]
+        assert (await engine.turns.get(turn.conversation_id, turn.id, owner_id=turn.owner_id)).turn.state == "running"

@@ -163,7 +163,7 @@ class TurnRecovery:
         OverBudgetError where no budget covers the first attempt and the second.
         """
         conversation = self._conversations.hold(tx, turn.conversation_id, owner_id=turn.owner_id)
-        if not self._repo.hold(tx, [turn.id], holder=self._holder):
+        if not self._repo.hold(tx, {turn.id: turn.attempt}, holder=self._holder):
             return None
         self._books.keep_lost(tx, turn, lost)
         again = replace(turn, attempt=turn.attempt + 1)

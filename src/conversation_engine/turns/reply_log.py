@@ -121,7 +121,8 @@ class ReplyLog:
 
     def _write(self, tx: Tx, growing: dict[TurnId, LiveReply], ends: dict[TurnId, int]) -> Set[TurnId]:
         """Two statements for all turns; returns those that are still ours."""
-        held = self._repo.hold(tx, list(growing), holder=self._holder)
+        attempts = {turn_id: reply.attempt for turn_id, reply in growing.items()}
+        held = self._repo.hold(tx, attempts, holder=self._holder)
         pieces = [self._piece(tx, growing[turn_id], ends[turn_id]) for turn_id in held]
         if kept := [piece for piece in pieces if piece.text]:
             self._repo.insert_checkpoints(tx, kept)

@@ -1,6 +1,6 @@
 """Every query of the write path."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -281,12 +281,18 @@ class TurnRepo:
             )
         return [_turn(row) for row in rows]
 
-    def hold(self, tx: Tx, turn_ids: Sequence[TurnId], *, holder: str) -> frozenset[TurnId]:
-        """Which of these are running and the holder's; nobody can claim or end those before `tx` ends."""
+    def hold(self, tx: Tx, attempts: Mapping[TurnId, int], *, holder: str) -> frozenset[TurnId]:
+        """Which of these are running, the holder's and at this attempt; nobody can claim or end those before `tx` ends.
+
+        An earlier attempt may still be at it in the process that holds the next: a sweep can restart what it has just
+        admitted, where that took longer than a lease.
+        """
+        turn_ids = list(attempts)
         count = 1 << (len(turn_ids) - 1).bit_length()
         padded = chain(turn_ids, repeat(turn_ids[-1], count - len(turn_ids)))
         values = {f"turn_{place}": turn_id for place, turn_id in enumerate(padded)}
-        return frozenset(turn_id for (turn_id,) in _hold(count).all(tx, {**values, "holder": holder}))
+        rows = _hold(count).all(tx, {**values, "holder": holder})
+        return frozenset(turn_id for turn_id, attempt in rows if attempts[turn_id] == attempt)
 
     def insert_checkpoints(self, tx: Tx, checkpoints: Sequence[Checkpoint]) -> None:
         """Write pieces of running replies, of any number of turns, in one statement."""
@@ -330,7 +336,7 @@ class TurnRepo:
 def _hold(count: int) -> Prepared:
     """For `count` turns. Only ever a power of two, so that there are few of these."""
     return Prepared(
-        select(_turns.c.id)
+        select(_turns.c.id, _turns.c.attempt)
         .where(
             _turns.c.id.in_([bindparam(f"turn_{place}", type_=_turns.c.id.type) for place in range(count)]),
             _turns.c.state == TurnState.RUNNING.value,

@@ -100,7 +100,7 @@ class GenerateStep:
     def _forget_reply(self, tx: Tx, again: Turn, attempts: Sequence[Attempt]) -> None:
         """Its calls stay: this process may die before it ends the turn."""
         self._books.keep(tx, again, attempts)  # locks the conversation, and so comes before the turn
-        if not self._repo.hold(tx, [again.id], holder=self._holder):
+        if not self._repo.hold(tx, {again.id: again.attempt - 1}, holder=self._holder):
             raise _NotOursError
         self._repo.delete_checkpoints(tx, again.id)
         self._repo.begin_attempt(tx, again)
