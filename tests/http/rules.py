@@ -208,6 +208,8 @@ RULES: Mapping[Route, Rule] = {
     ("POST", "/users/{user_id}/logout"): account(),
     ("GET", "/audit"): Rule(allowed=frozenset({"root"}), refused_as=ROLE),
     ("GET", "/stats/cost"): Rule(allowed=EVERYBODY),
+    ("GET", "/stats/failures"): admin(),
+    ("GET", "/stats/pace"): admin(),
     ("POST", "/sessions"): Rule(allowed=EVERYBODY, body={"client_id": "{open_client_id}"}, entitled=EVERYBODY),
     ("GET", "/sessions"): Rule(allowed=EVERYBODY, entitled=OWNER),
     ("GET", "/sessions/active"): Rule(allowed=EVERYBODY, query={"client_id": "{persona_id}"}, entitled=OWNER),

@@ -33,6 +33,8 @@ async def call(
     model: str = "m",
     tokens: tuple[int, int] | None = (10, 2),
     source: UsageSource = UsageSource.PROVIDER,
+    took_ms: int = 1,
+    error: tuple[str, str] | None = None,
 ) -> None:
     """A model call, as it stands on record."""
     usage = None
@@ -47,14 +49,14 @@ async def call(
         provider="p",
         model=model,
         parameters={},
-        status=AttemptStatus.COMPLETED,
-        latency_ms=1,
-        first_token_ms=1,
+        status=AttemptStatus.FAILED if error else AttemptStatus.COMPLETED,
+        latency_ms=took_ms,
+        first_token_ms=None if error else took_ms,
         usage=usage,
         cost=None if cost is None else Decimal(cost),
-        finish_reason="stop",
-        error_code=None,
-        error_cause=None,
+        finish_reason=None if error else "stop",
+        error_code=error[0] if error else None,
+        error_cause=error[1] if error else None,
         created_at=at,
     )
     await engine.database.write(lambda tx: LlmRequestRepo().insert(tx, attempt))

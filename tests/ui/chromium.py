@@ -20,7 +20,7 @@ OPTIONS: Final = (
 )
 DESKTOP: Final = (1280, 860)
 PHONE: Final = (390, 844)
-PATIENCE_MS: Final = 90_000
+PATIENCE_MS: Final = 40_000
 
 
 @contextmanager

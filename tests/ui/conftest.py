@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -79,9 +79,3 @@ def house(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> It
 def ada(house: House, request: pytest.FixtureRequest) -> Api:
     """A student who is new here: each test has her to itself."""
     return house.api_of(f"ada-{request.node.name}"[:200])
-
-
-@pytest.fixture
-def api_of(house: House) -> Callable[..., Api]:
-    """Anybody's."""
-    return house.api_of

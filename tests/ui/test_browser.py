@@ -16,6 +16,7 @@ from tests.ui.chromium import EXECUTABLE, PATIENCE_MS, browser, look, visit
 pytestmark = [
     pytest.mark.local_model,
     pytest.mark.slow,
+    pytest.mark.timeout(240),
     pytest.mark.skipif(EXECUTABLE is None, reason="there is no Chromium here: apt-get install chromium"),
 ]
 
@@ -102,6 +103,54 @@ def test_the_link_works_once_and_then_says_so_kindly(
     expect(late.get_by_role("alert")).to_contain_text("has been used before")
     look(late, pictures, "door")
     late.context.close()
+
+
+def test_a_client_is_made_tried_judged_and_read_about(page: Page, pictures: Path) -> None:
+    page.get_by_role("button", name="New client").click()
+    page.get_by_label("Name", exact=True).fill("Maria Keller")
+    page.get_by_label("What they say first").fill("Good morning. I do not have much time.")
+    page.get_by_label("Why they are here").fill("Her doctor sent her.")
+    page.get_by_text("Which model plays them").click()
+    page.get_by_label("Longest reply, in tokens").fill("40")
+    page.get_by_label("Name", exact=True).click()
+    expect(page.get_by_text("Name: “Maria Keller”")).to_be_visible()
+    look(page, pictures, "client")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Try it now").click()
+    expect(page.get_by_text("Good morning. I do not have much time.")).to_be_visible()
+    say(page, "How are you today?")
+    expect(page.get_by_role("button", name="Another reply")).to_be_visible()
+    look(page, pictures, "session")
+    page.get_by_role("button", name="End session").click()
+    page.get_by_role("button", name="End it").click()
+    expect(page.get_by_text("This session has ended")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.get_by_label("What helped?").fill("Taking time.")
+    page.get_by_role("button", name="Send feedback").click()
+    expect(page.get_by_text("Thank you.").first).to_be_visible()
+    look(page, pictures, "ended")
+    page.get_by_role("link", name="Feedback").click()
+    expect(page.get_by_text("Taking time.")).to_be_visible()
+    look(page, pictures, "feedback")
+    page.get_by_role("button", name="Read the conversation").click()
+    expect(page.get_by_text("How are you today?")).to_be_visible()
+    expect(page.get_by_text("tokens").first).to_be_visible()
+    look(page, pictures, "transcript")
+
+
+def test_an_admin_sees_what_goes_on_and_what_it_cost(page: Page, pictures: Path) -> None:
+    for name, title, word in (
+        ("overview", "Overview", "Speed in the last 24 hours"),
+        ("spending", "Spending", "Tokens a day"),
+        ("failures", "Errors", "No model call has failed."),
+        ("users", "People", "There are no accounts yet."),
+    ):
+        page.goto(re.sub(r"/ui/.*", f"/ui/{name}", page.url))
+        expect(page.get_by_role("heading", name=title)).to_be_visible()
+        expect(page.get_by_text(word).first).to_be_visible()
+        look(page, pictures, name)
+    page.get_by_role("link", name="Navigate to home page").or_(page.get_by_test_id("stLogoLink")).first.click()
+    expect(page.get_by_text("Just talk")).to_be_visible()
 
 
 def test_a_reply_streams_survives_a_reload_and_a_second_tab_and_stops(page: Page, pictures: Path) -> None:

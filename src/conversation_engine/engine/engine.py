@@ -32,6 +32,7 @@ from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.outbox.types import EventListener
+from conversation_engine.insights.calls.service import CallService
 from conversation_engine.insights.cost.service import CostService
 from conversation_engine.kernel.clock import Clock, SystemClock
 from conversation_engine.turns.rag.service import RagService
@@ -68,6 +69,7 @@ class ConversationEngine:
         self.settings = settings or Settings()
         self.clock = clock or SystemClock()
         self.database = open_database(self.settings.resolved_database_url, self.settings)
+        self.calls = CallService(self.database, clock=self.clock)
         self.costs = CostService(self.database, clock=self.clock, settings=self.settings)
         self._signals = make_signals(self.settings)
         self.jobs = JobQueue(self.database, clock=self.clock, settings=self.settings)

@@ -43,6 +43,7 @@ from conversation_engine.entrypoints.ui.mount import WebPages
 from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.web.access import AUTHENTICATED
 from conversation_engine.infra.web.problems import RESPONSE
+from conversation_engine.insights.calls.service import CallService
 from conversation_engine.insights.cost.service import CostService
 from conversation_engine.kernel.clock import SystemClock
 from conversation_engine.people.feedback.service import FeedbackDesk
@@ -134,6 +135,7 @@ def _services(engine: ConversationEngine) -> dict[type, object]:
         TurnService: engine.turns,
         QuestionService: engine.questions,
         CostService: engine.costs,
+        CallService: engine.calls,
         RetrievalService: engine.retrieval,
         RagService: engine.rag,
     }

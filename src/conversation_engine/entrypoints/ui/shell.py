@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
 HERE: Final = Path(__file__).parent
+VIEWS: Final = HERE / "views"
+"""Not `pages`: Streamlit would run the files of a folder with that name by itself, without us around them."""
 STYLE: Final = HERE / "style.css"
 MARK: Final = HERE / "mark.svg"
 EVERYBODY: Final = frozenset(Role)
+ADMINS: Final = frozenset({Role.ADMIN})
+TEACHERS: Final = frozenset({Role.TEACHER, Role.ADMIN})
 
 
 class Entry(NamedTuple):
@@ -27,12 +31,23 @@ class Entry(NamedTuple):
     icon: str
     roles: frozenset[Role] = EVERYBODY
     is_in_menu: bool = True
+    section: str = ""
+    """Under which word it stands in the menu; empty: by itself."""
 
 
 ENTRIES: Final = (
     Entry("practise", "Practise", "forum"),
     Entry("history", "History", "history"),
+    Entry("clients", "Clients", "groups", TEACHERS),
+    Entry("review", "Conversations", "menu_book", TEACHERS),
+    Entry("received", "Feedback", "reviews", TEACHERS),
+    Entry("overview", "Overview", "monitoring", ADMINS, section="Operate"),
+    Entry("spending", "Spending", "payments", ADMINS, section="Operate"),
+    Entry("failures", "Errors", "error", ADMINS, section="Operate"),
+    Entry("users", "People", "manage_accounts", ADMINS, section="Operate"),
     Entry("account", "You", "person"),
+    Entry("client", "Client", "person_edit", TEACHERS, is_in_menu=False),
+    Entry("read", "Transcript", "menu_book", TEACHERS, is_in_menu=False),
     Entry("talk", "Conversation", "chat", is_in_menu=False),
 )
 
@@ -52,15 +67,19 @@ def run() -> None:
         _failed(error)
 
 
-def _menu(entries: Iterable[Entry], role: Role) -> "list[StreamlitPage]":
-    pages = {entry.name: _page(entry) for entry in entries if role in entry.roles}
+def _menu(entries: Iterable[Entry], role: Role) -> "dict[str, list[StreamlitPage]]":
+    allowed = [entry for entry in entries if role in entry.roles]
+    pages = {entry.name: _page(entry) for entry in allowed}
     st.session_state["pages"] = pages
-    return list(pages.values())
+    sections: dict[str, list[StreamlitPage]] = {}
+    for entry in allowed:
+        sections.setdefault(entry.section, []).append(pages[entry.name])
+    return sections
 
 
 def _page(entry: Entry) -> "StreamlitPage":
     return st.Page(
-        HERE / "pages" / f"{entry.name}.py",
+        VIEWS / f"{entry.name}.py",
         title=entry.title,
         icon=f":material/{entry.icon}:",
         url_path=entry.name,

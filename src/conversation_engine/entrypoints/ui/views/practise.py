@@ -6,7 +6,8 @@ from typing import Final, Literal
 import streamlit as st
 
 from conversation_engine.entrypoints.ui import visitor
-from conversation_engine.entrypoints.ui.api import Api, ApiError, Json
+from conversation_engine.entrypoints.ui.api import Api, Json
+from conversation_engine.entrypoints.ui.starting import open_session
 from conversation_engine.entrypoints.ui.words import ago, count, first_words
 from conversation_engine.kernel.people import Role
 
@@ -51,23 +52,13 @@ def _card(api: Api, client: Json, session: Json | None) -> None:
             st.caption(f"{said}, last {ago(session['last_message_at'] or session['created_at'])}")
         label, icon = ("Go on", "play_arrow") if session else ("Start", "chat")
         if st.button(label, key=f"start-{client['id']}", type="primary", icon=f":material/{icon}:", width="stretch"):
-            _open(api, client, session)
+            if session:
+                visitor.go("talk", id=session["id"])
+            open_session(api, client["id"])
 
 
 def _name(client: Json) -> str:
     return f"{client['name']}, {client['age']}" if client["age"] else str(client["name"])
-
-
-def _open(api: Api, client: Json, session: Json | None) -> None:
-    if session is None:
-        try:
-            session = api.post("/sessions", {"client_id": client["id"]})
-        except ApiError as error:
-            known = error.facts.get("conversation_id")  # another tab was faster
-            if error.code != "session_active" or not known:
-                raise
-            session = {"id": known}
-    visitor.go("talk", id=session["id"])
 
 
 def _nobody() -> None:
@@ -84,6 +75,8 @@ def _nobody() -> None:
             "A client is somebody whom the model plays: a person with a past, a manner and a wish. Students practise "
             "with them, and you read along."
         )
+        if st.button("New client", type="primary", icon=":material/person_add:"):
+            visitor.go("client")
 
 
 def _freely(api: Api) -> None:

@@ -1,0 +1,1 @@
+"""How model calls go: how long they take, and why they fail."""
