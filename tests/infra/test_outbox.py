@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
@@ -220,3 +221,21 @@ class TestOutbox:
             await put(engine)
             await until(lambda: bool(heard))
             await asyncio.sleep(0)
+
+    async def test_what_was_delivered_long_ago_is_forgotten_and_what_was_not_stays(self, settings: Settings) -> None:
+        clock = FakeClock()
+        changes = settings.model_copy(update=SOON | {"outbox_days": 2.0})
+        engine = ConversationEngine(changes, providers={"scripted": ScriptedModel()}, clock=clock)
+        async with engine:
+            for number in range(3):
+                await put(engine, number)
+            await engine.jobs.drain(seconds=20)
+            await engine.jobs.aclose()
+            failed = text("UPDATE outbox SET attempts = 13 WHERE id = (SELECT id FROM outbox ORDER BY id LIMIT 1)")
+            await engine.database.write(lambda tx: tx.execute(failed))
+            clock.advance(seconds=3600)
+            await put(engine, 3)
+            assert await engine._outbox.sweep() == 0
+            clock.advance(seconds=2 * 86_400 - 1800)
+            assert await engine._outbox.sweep() == 2
+            assert len(await rows(engine, "SELECT id FROM outbox")) == 2  # one failed, one nobody has heard yet

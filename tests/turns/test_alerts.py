@@ -3,18 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from decimal import Decimal
 
 import pytest
 
+from conversation_engine.domains.conversations.types import NewConversation
 from conversation_engine.domains.limits.errors import OverBudgetError
 from conversation_engine.domains.limits.types import BudgetScope
+from conversation_engine.domains.llm.settings import PriceSetting
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.outbox.types import OutboxEvent
 from conversation_engine.testing import ScriptedModel
-from conversation_engine.turns.types import TurnDetail
+from conversation_engine.turns.types import TurnDetail, TurnState
 from tests.turns.scenes import ADA, answered, ask, begin
-from tests.turns.test_spending import SHORT, USAGE, bound
+from tests.turns.test_spending import PRICE, SHORT, USAGE, bound
+
+PRICES = PRICE | {"free/*": PriceSetting(input=Decimal(0), output=Decimal(0))}
 
 
 @pytest.fixture
@@ -25,13 +30,13 @@ def heard() -> list[OutboxEvent]:
 @pytest.fixture
 async def replicas(settings: Settings, heard: list[OutboxEvent]) -> AsyncIterator[list[ConversationEngine]]:
     """Two processes over one database."""
-    changes = {**SHORT, "job_poll_seconds": 0.05, "budget_refresh_seconds": 0.05}
+    changes = {**SHORT, "model_prices": PRICES, "job_poll_seconds": 0.05, "budget_refresh_seconds": 0.05}
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(
                 ConversationEngine(
                     settings.model_copy(update=changes),
-                    providers={"scripted": ScriptedModel(usage=USAGE)},
+                    providers={"scripted": ScriptedModel(usage=USAGE), "free": ScriptedModel(usage=USAGE)},
                     listeners=[heard.append],
                 )
             )
@@ -84,7 +89,7 @@ class TestAlerts:
 
         await asyncio.gather(*map(try_one, range(len(conversations))))
         await replicas[0].jobs.drain(seconds=20)
-        percents = [event.payload["percent"] for event in heard]
+        percents = [event.payload["percent"] for event in heard if event.kind == "budget.threshold_reached"]
         assert sorted(percents) == sorted(set(percents))
         assert {50, 80} <= set(percents)
 
@@ -112,3 +117,33 @@ class TestAlerts:
             (event.payload["percent"], event.payload["cap_tokens"], event.payload["spent_tokens"]) for event in heard
         ]
         assert sorted(told) == [(50, 60, 30), (50, 200, 120)]
+
+    async def test_a_budget_that_refuses_a_call_is_told_of_once_however_little_of_it_is_spent(
+        self, replicas: list[ConversationEngine], heard: list[OutboxEvent]
+    ) -> None:
+        await bound(replicas[0], tokens=75)
+        await talk(replicas[0], 1)  # 30 of 75: the next may cost more than is left
+        for engine in replicas * 3:
+            with pytest.raises(OverBudgetError):
+                await ask(engine, (await begin(engine)).id)
+        await replicas[0].jobs.drain(seconds=20)
+        told = [(event.kind, event.payload["percent"], event.payload["spent_tokens"]) for event in heard]
+        assert told == [("budget.refused", 40, 30)]
+        await bound(replicas[0], tokens=76)
+        with pytest.raises(OverBudgetError):
+            await ask(replicas[1], (await begin(replicas[1])).id)
+        await replicas[0].jobs.drain(seconds=20)
+        assert [event.payload["cap_tokens"] for event in heard] == [75, 76]
+
+    async def test_a_budget_of_nothing_tells_that_it_refuses_and_lets_pass_what_is_free(
+        self, replicas: list[ConversationEngine], heard: list[OutboxEvent]
+    ) -> None:
+        [engine, _] = replicas
+        await bound(engine, dollars="0")
+        with pytest.raises(OverBudgetError):
+            await ask(engine, (await begin(engine)).id)
+        free = NewConversation(owner_id=ADA, model="free/one")
+        turn = await ask(engine, (await engine.conversations.create(free)).id)
+        assert (await answered(engine, turn)).turn.state is TurnState.COMPLETED
+        await engine.jobs.drain(seconds=20)
+        assert [(event.kind, Decimal(event.payload["cap_dollars"])) for event in heard] == [("budget.refused", 0)]

@@ -26,6 +26,7 @@ from tests.turns.scenes import ADA, ToldModel, Watcher, answered, ask, begin, co
 from tests.turns.test_repo import CHORES_BEGIN_SECONDS, STATEMENTS_OF_A_TURN, WITHOUT_CHORES, counted
 
 ROOT = Principal(user_id=UserId("root"), role=Role.ADMIN)
+MARIA, TOM = "01890a5d-ac96-774b-bcce-b302099a8001", "01890a5d-ac96-774b-bcce-b302099a8002"
 USAGE = TokenUsage(input_tokens=10, cached_tokens=0, output_tokens=20)
 PRICE = {"scripted/test": PriceSetting(input=Decimal(1), output=Decimal(2))}
 COST = Decimal("0.00005")
@@ -172,14 +173,14 @@ class TestScopes:
             (BudgetScope.ROLE, "student"),
             (BudgetScope.USER, "ada"),
             (BudgetScope.USER, "*"),
-            (BudgetScope.PERSONA, "maria"),
+            (BudgetScope.PERSONA, MARIA),
             (BudgetScope.CONVERSATION, "*"),
         ],
     )
     async def test_each_bounds_what_is_charged_to_it(
         self, engine: ConversationEngine, scope: BudgetScope, subject: str
     ) -> None:
-        conversation = await begin(engine, metadata={"persona_id": "maria"})
+        conversation = await begin(engine, persona_id=MARIA, persona_version=1, metadata={"persona_id": TOM})
         await bound(engine, scope, subject, tokens=1)
         with pytest.raises(OverBudgetError) as refused:
             await ask(engine, conversation.id, role=Role.STUDENT)
@@ -190,12 +191,12 @@ class TestScopes:
         [
             (BudgetScope.ROLE, "teacher"),
             (BudgetScope.USER, "bob"),
-            (BudgetScope.PERSONA, "maria"),
+            (BudgetScope.PERSONA, MARIA),
             (BudgetScope.CONVERSATION, "01890a5d-ac96-774b-bcce-b302099a8057"),
         ],
     )
     async def test_it_bounds_nobody_else(self, engine: ConversationEngine, scope: BudgetScope, subject: str) -> None:
-        conversation = await begin(engine, metadata={"persona_id": "tom"})
+        conversation = await begin(engine, persona_id=TOM, persona_version=1, metadata={"persona_id": MARIA})
         await bound(engine, scope, subject, tokens=1)
         detail = await answered(engine, await ask(engine, conversation.id, role=Role.STUDENT))
         assert detail.turn.state is TurnState.COMPLETED

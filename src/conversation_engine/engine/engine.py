@@ -122,11 +122,13 @@ class ConversationEngine:
         await self.turns.start()
         await self.retrieval.start()
         self.jobs.start()
+        self._outbox.start()
 
     async def aclose(self) -> None:
         """Let running turns end (see `CE_GRACE_SECONDS`), then let go of everything."""
         await self.turns.aclose()
         await self.jobs.aclose()
+        await self._outbox.aclose()
         await self.budgets.aclose()
         await self._signals.aclose()
         await self.rates.aclose()

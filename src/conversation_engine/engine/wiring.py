@@ -213,7 +213,8 @@ def make_outbox(
             timeout_seconds=settings.webhook_timeout_seconds,
             may_be_private=settings.webhook_private_addresses == "allow",
         )
-    return Outbox(database, jobs=jobs, clock=clock, listeners=listeners, webhook=webhook)
+    days = settings.outbox_days
+    return Outbox(database, jobs=jobs, clock=clock, listeners=listeners, webhook=webhook, days=days)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.conversations.checks import checked_limit
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import MOST_PER_PAGE, BusyPolicy, MessageRole, NewMessage
+from conversation_engine.domains.limits.errors import OverBudgetError
 from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Sampling
@@ -72,6 +73,7 @@ class TurnService:
         self._conversations = conversations
         self._llm = llm
         self._settings = settings
+        self._budgets = budgets
         self._repo = TurnRepo()
         # A reply that breaks in the middle is paid, and so is the one that is begun in its place.
         calls = 2 if settings.on_broken_reply == "retry" else 1
@@ -107,8 +109,7 @@ class TurnService:
         self._watch = TurnWatch(
             database, runner=self._runner, signals=signals, detail_of=self._ended, heartbeat_seconds=beat
         )
-        self._assemble = assemble
-        self._signals = signals
+        self._assemble, self._signals = assemble, signals
         self._entering: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -318,7 +319,11 @@ class TurnService:
         return conversation.on_busy or BusyPolicy(self._settings.on_busy)
 
     async def _admitted(self, new: NewTurn, policy: BusyPolicy) -> Turn:
-        admission = await self._admit(new, lease=self._runner.lease(), policy=policy)
+        try:
+            admission = await self._admit(new, lease=self._runner.lease(), policy=policy)
+        except OverBudgetError as refused:
+            await self._budgets.tell_of_refusal(refused)
+            raise
         if admission.run is not None:
             self._runner.run(admission.run)
         elif admission.turn.state is TurnState.QUEUED:

@@ -142,12 +142,4 @@ def _stored_tokens(said: Utterance) -> int:
 
 
 def _payers(turn: Turn, conversation: Conversation) -> Payers:
-    return payers_of(turn.owner_id, turn.role, conversation=conversation.id, persona=persona_of(conversation))
-
-
-def persona_of(conversation: Conversation) -> str | None:
-    """Whom the user talks to there, if anybody: the session's client, or `persona_id` of the metadata."""
-    if conversation.persona_id is not None:
-        return conversation.persona_id
-    persona = conversation.metadata.get("persona_id")
-    return persona if isinstance(persona, str) else None
+    return payers_of(turn.owner_id, turn.role, conversation=conversation.id, persona=conversation.persona_id)

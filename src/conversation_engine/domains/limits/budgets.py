@@ -126,13 +126,13 @@ def refusal(standing: Standing, amount: Amount) -> OverBudgetError:
 
 
 def reached_percent(account: Account, spent: Amount, percents: Sequence[int]) -> int:
-    """The highest of these shares that is spent, in money or in tokens; 0: none."""
+    """The highest of these shares that is spent, in money or in tokens; 0: none. Nothing is no share of $0."""
     cap = account.cap
     reached = [
         percent
         for percent in percents
-        if (cap.dollars is not None and spent.dollars * 100 >= cap.dollars * percent)
-        or (cap.tokens is not None and spent.tokens * 100 >= cap.tokens * percent)
+        if (cap.dollars is not None and 0 < spent.dollars * 100 >= cap.dollars * percent)
+        or (cap.tokens is not None and 0 < spent.tokens * 100 >= cap.tokens * percent)
     ]
     return max(reached, default=0)
 

@@ -41,6 +41,9 @@ class OverBudgetError(EngineError):
     code = "over_budget"
     kind = Kind.OVER_BUDGET
 
+    account: object = None
+    """Whose cap refused it, for those who are to hear of it; never shown."""
+
     def __init__(self, *, whose: str, needed: str, left: str, renews: str | None, **facts: object) -> None:
         when = f"It renews at {renews}" if renews else "It does not renew: ask an admin"
         super().__init__(

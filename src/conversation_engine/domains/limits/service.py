@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from conversation_engine.domains.limits.budgets import (
     account_of,
@@ -18,7 +18,7 @@ from conversation_engine.domains.limits.budgets import (
     refusal,
     standing_of,
 )
-from conversation_engine.domains.limits.errors import BudgetNotFoundError, UnknownPriceError
+from conversation_engine.domains.limits.errors import BudgetNotFoundError, OverBudgetError, UnknownPriceError
 from conversation_engine.domains.limits.repo import AccountRepo, BudgetRepo, Settled
 from conversation_engine.domains.limits.settings import LimitSettings
 from conversation_engine.domains.limits.types import (
@@ -36,7 +36,7 @@ from conversation_engine.domains.limits.types import (
     Payers,
     Standing,
 )
-from conversation_engine.infra.db.database import Database, Tx
+from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.outbox.service import Outbox
 from conversation_engine.infra.signals.ports import Signals
@@ -49,6 +49,9 @@ from conversation_engine.kernel.people import Principal, Role, require_role
 TOPIC: Final = "budgets"
 """Tells other processes that budgets were changed."""
 ALERT: Final = "budget.threshold_reached"
+REFUSED: Final = "budget.refused"
+MOST_REMEMBERED: Final = 10_000
+"""Refusals of which this process knows that they were told of: those who ask on and on cost no statement then."""
 MOST_PER_PAGE: Final = 200
 NOTHING: Final = Balance(spent=Amount(), reserved=Amount())
 _log = get_logger(__name__)
@@ -77,6 +80,7 @@ class BudgetService:
         self._budgets = BudgetRepo()
         self._accounts = AccountRepo()
         self._subjects: frozenset[tuple[BudgetScope, str]] | None = None
+        self._refusals: set[str] = set()
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -149,6 +153,30 @@ class BudgetService:
             return self._with_balances(tx, accounts, at=now)
 
         return await self._database.read(work)
+
+    async def tell_of_refusal(self, error: OverBudgetError) -> None:
+        """Have it told that a budget refuses turns: once for each account, period and cap. Never raises.
+
+        The transaction of what was refused is rolled back, so this is one of its own.
+        """
+        standing = error.account
+        if not self._percents or not isinstance(standing, Standing):
+            return
+        account = standing.account
+        event_id = str(uuid5(UUID(account.id), f"{REFUSED}\n{account.cap.dollars}\n{account.cap.tokens}"))
+        if event_id in self._refusals:
+            return
+        payload = _alert(account, standing.balance, reached_percent(account, standing.balance.spent, range(1, 101)))
+        try:
+            await self._database.write(lambda tx: self._outbox.put(tx, REFUSED, payload, event_id=event_id))
+        except ConstraintViolation:  # somebody else has told
+            pass
+        except Exception as broken:  # noqa: BLE001 - whoever was refused is to hear that, and nothing else
+            _log.warning("budget.refusal_not_told", account=account.id, error=type(broken).__name__)
+            return
+        if len(self._refusals) >= MOST_REMEMBERED:
+            self._refusals.clear()
+        self._refusals.add(event_id)
 
     # ── for turns: these join the caller's transaction ──
 
@@ -225,7 +253,10 @@ class BudgetService:
     def _promise(self, tx: Tx, accounts: Sequence[Account], amount: Amount, *, at: datetime) -> None:
         for account in accounts:
             if not self._accounts.reserve(tx, account, amount):
-                raise refusal(self._with_balances(tx, [account], at=at)[0], amount)
+                standing = self._with_balances(tx, [account], at=at)[0]
+                refused = refusal(standing, amount)
+                refused.account = standing
+                raise refused
 
     def _tell_of_lines(self, tx: Tx, settled: Settled, used: Amount) -> None:
         """The account's row is locked, so whoever crosses a line is the only one who sees it crossed."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.outbox.models import OutboxModel
@@ -50,3 +50,14 @@ class OutboxRepo:
         if error_code is None:
             values["delivered_at"] = at
         tx.execute(update(_outbox).where(_outbox.c.id == event_id).values(**values))
+
+    def delete_told(self, tx: Tx, *, before: datetime, count: int) -> int:
+        """Forget events of before then that everybody has heard who was to; how many. Those that failed stay."""
+        told = (
+            select(_outbox.c.id)
+            .where(_outbox.c.created_at < before, _outbox.c.announced_at.is_not(None))
+            .where(or_(_outbox.c.delivered_at.is_not(None), _outbox.c.attempts == 0))
+            .order_by(_outbox.c.created_at)
+            .limit(count)
+        )
+        return tx.execute(delete(_outbox).where(_outbox.c.id.in_(told))).rowcount

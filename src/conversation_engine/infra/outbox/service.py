@@ -1,6 +1,8 @@
 """Events: written with what they tell, delivered later, at least once, by any process."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 JOB_KIND: Final = "outbox"
 MOST_TRIES: Final = 13
 """The wait doubles each time from 2 s: the last try is more than two hours after the first."""
+FORGOTTEN_AT_ONCE: Final = 500
+SWEEP_SECONDS: Final = 3600.0
 _log = get_logger(__name__)
 
 
@@ -34,18 +38,46 @@ class Outbox:
         clock: Clock,
         listeners: Sequence[EventListener],
         webhook: "Webhook | None",
+        days: float,
     ) -> None:
+        """`days`: how long delivered events are kept."""
         self._database = database
         self._jobs = jobs
         self._clock = clock
         self._listeners = listeners
         self._webhook = webhook
+        self._lifetime = timedelta(days=days)
+        self._sweeping: asyncio.Task[None] | None = None
         self._repo = OutboxRepo()
         jobs.register(JOB_KIND, self, most_attempts=MOST_TRIES)
 
-    def put(self, tx: Tx, kind: str, payload: Mapping[str, Any]) -> None:
-        """Have it told when `tx` is committed, and only then. Two statements."""
-        event = OutboxEvent(id=new_id(), kind=kind, payload=payload, created_at=self._clock.now())
+    def start(self) -> None:
+        """Forget what was delivered long ago, now and then."""
+        self._sweeping = asyncio.create_task(self._sweep_forever(), name="outbox")
+
+    async def aclose(self) -> None:
+        """Stop doing so. Idempotent."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait([self._sweeping])
+
+    async def sweep(self) -> int:
+        """Forget what was delivered long ago; how many. A short transaction for each `FORGOTTEN_AT_ONCE` of them."""
+        before, total = self._clock.now() - self._lifetime, 0
+        while True:
+            gone = await self._database.write(
+                lambda tx: self._repo.delete_told(tx, before=before, count=FORGOTTEN_AT_ONCE)
+            )
+            total += gone
+            if gone < FORGOTTEN_AT_ONCE:
+                return total
+
+    def put(self, tx: Tx, kind: str, payload: Mapping[str, Any], *, event_id: str | None = None) -> None:
+        """Have it told when `tx` is committed, and only then. Two statements.
+
+        Raises ConstraintViolation for an `event_id` that is there already.
+        """
+        event = OutboxEvent(id=event_id or new_id(), kind=kind, payload=payload, created_at=self._clock.now())
         self._repo.insert(tx, event)
         self._jobs.enqueue(tx, NewJob(kind=JOB_KIND, key=event.id, payload={}))
 
@@ -72,6 +104,14 @@ class Outbox:
     async def give_up(self, job: Job, error_code: str) -> None:
         """The event stays in its table, with what went wrong."""
         _log.error("event.not_delivered", event_id=job.key, error=error_code)
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
+                _log.warning("chore.failed", chore="outbox", error=type(error).__name__)
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def _announce(self, event: OutboxEvent) -> None:
         """Log and listeners: once, unless this process dies right here."""
