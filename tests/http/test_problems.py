@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from conversation_engine.domains.conversations.service import ConversationService
-from conversation_engine.domains.llm.errors import RateLimitedError
+from conversation_engine.domains.llm.errors import ModelRateLimitedError
 from conversation_engine.domains.llm.types import ModelEvent, ModelRequest, TextDelta
 from conversation_engine.infra.web.problems import STATUS_BY_KIND, document, problem_of
 from conversation_engine.kernel.errors import EngineError, Kind
@@ -123,7 +123,7 @@ class TestModelFaults:
     async def test_a_failed_turn_is_201_with_the_reason_in_it(
         self, ada: httpx2.AsyncClient, model: ScriptedModel
     ) -> None:
-        model.then(Say("So"), Fail(RateLimitedError("vendor says: key sk-123 over quota")))
+        model.then(Say("So"), Fail(ModelRateLimitedError("vendor says: key sk-123 over quota")))
         conversation_id = (await new_conversation(ada))["id"]
         response = await ada.post(f"/conversations/{conversation_id}/turns", json={"content": "Hello"})
         assert response.status_code == 201

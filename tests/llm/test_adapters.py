@@ -20,11 +20,11 @@ from conversation_engine.domains.llm.errors import (
     MalformedStreamError,
     ModelError,
     ModelNotFoundError,
+    ModelRateLimitedError,
     ModelTimeoutError,
     ModelUnreachableError,
     OverloadedError,
     PermissionDeniedError,
-    RateLimitedError,
     StreamCutError,
 )
 from conversation_engine.domains.llm.ports import ModelProvider
@@ -201,7 +201,7 @@ class TestRefusal:
             (408, ModelTimeoutError),
             (413, ContextTooLongError),
             (422, BadModelRequestError),
-            (429, RateLimitedError),
+            (429, ModelRateLimitedError),
             (500, OverloadedError),
             (502, OverloadedError),
             (503, OverloadedError),
@@ -387,7 +387,7 @@ class TestBrokenStream:
         ("kind", "error"),
         [
             ("overloaded_error", OverloadedError),
-            ("rate_limit_error", RateLimitedError),
+            ("rate_limit_error", ModelRateLimitedError),
             ("api_error", ErrorInStreamError),
         ],
     )

@@ -15,11 +15,11 @@ from conversation_engine.domains.llm.errors import (
     ContextTooLongError,
     ModelError,
     ModelNotFoundError,
+    ModelRateLimitedError,
     ModelTimeoutError,
     ModelUnreachableError,
     OverloadedError,
     PermissionDeniedError,
-    RateLimitedError,
 )
 from conversation_engine.domains.llm.settings import LlmSettings
 
@@ -32,7 +32,7 @@ def wait(error: ModelError, *, tries: int = 1, waited: float = 0.0, seed: int = 
 
 class TestWait:
     @pytest.mark.parametrize(
-        "error", [RateLimitedError(), OverloadedError(), ModelTimeoutError("connect"), ModelUnreachableError()]
+        "error", [ModelRateLimitedError(), OverloadedError(), ModelTimeoutError("connect"), ModelUnreachableError()]
     )
     def test_what_may_pass_is_tried_again_as_often_as_the_settings_say(self, error: ModelError) -> None:
         waits = [wait(error, tries=tries, retry_count=3) for tries in range(1, 6)]
@@ -64,12 +64,12 @@ class TestWait:
 
     @given(st.floats(0, 20), st.integers(0, 2**32))
     def test_never_before_the_service_wants_to_be_asked(self, after: float, seed: int) -> None:
-        found = wait(RateLimitedError(retry_after_seconds=after), seed=seed)
+        found = wait(ModelRateLimitedError(retry_after_seconds=after), seed=seed)
         assert found is not None
         assert found >= after
 
     def test_not_at_all_when_that_is_longer_than_people_wait(self) -> None:
-        assert wait(RateLimitedError(retry_after_seconds=20.1)) is None
+        assert wait(ModelRateLimitedError(retry_after_seconds=20.1)) is None
 
     def test_not_when_the_time_for_it_is_over(self) -> None:
         assert wait(OverloadedError(), waited=58.0) is not None

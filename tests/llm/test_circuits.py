@@ -13,10 +13,10 @@ from conversation_engine.domains.llm.errors import (
     ErrorInStreamError,
     MalformedStreamError,
     ModelError,
+    ModelRateLimitedError,
     ModelTimeoutError,
     ModelUnreachableError,
     OverloadedError,
-    RateLimitedError,
     StreamCutError,
 )
 from conversation_engine.domains.llm.types import ModelCard
@@ -71,14 +71,14 @@ class TestOpening:
 
     @pytest.mark.parametrize(
         "error",
-        [RateLimitedError(), AuthenticationError(), BadModelRequestError(), ContextTooLongError()],
+        [ModelRateLimitedError(), AuthenticationError(), BadModelRequestError(), ContextTooLongError()],
         ids=lambda error: error.code,
     )
     def test_not_for_what_speaks_against_us(self, circuits: Circuits, error: ModelError) -> None:
         fail(circuits, 100, error)
         assert not is_refused(circuits)
 
-    @pytest.mark.parametrize("between", [None, RateLimitedError()])
+    @pytest.mark.parametrize("between", [None, ModelRateLimitedError()])
     def test_not_when_the_service_answered_in_between(self, circuits: Circuits, between: ModelError | None) -> None:
         fail(circuits, 2)
         circuits.leave(CARD, between)

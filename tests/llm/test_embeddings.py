@@ -12,7 +12,7 @@ from conversation_engine.domains.llm.embeddings.errors import EmbeddingsOffError
 from conversation_engine.domains.llm.embeddings.local import LocalEmbedder, is_installed
 from conversation_engine.domains.llm.embeddings.service import EmbeddingService
 from conversation_engine.domains.llm.embeddings.types import Vector
-from conversation_engine.domains.llm.errors import MalformedStreamError, ModelError, RateLimitedError
+from conversation_engine.domains.llm.errors import MalformedStreamError, ModelError, ModelRateLimitedError
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_embeddings
 from conversation_engine.kernel.errors import InvalidInputError
@@ -89,7 +89,7 @@ class TestOpenAI:
     @pytest.mark.parametrize(
         ("body", "status", "error"),
         [
-            ({"error": {"code": "rate_limit_exceeded"}}, "429 Too Many Requests", RateLimitedError),
+            ({"error": {"code": "rate_limit_exceeded"}}, "429 Too Many Requests", ModelRateLimitedError),
             ({"data": []}, "200 OK", MalformedStreamError),
             ({"data": [{"index": 0, "embedding": ["x"]}]}, "200 OK", MalformedStreamError),
             ({"data": [{"index": 0, "embedding": [0, 0]}]}, "200 OK", MalformedStreamError),

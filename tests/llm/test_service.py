@@ -16,10 +16,10 @@ from conversation_engine.domains.llm.errors import (
     ModelBusyError,
     ModelError,
     ModelNotFoundError,
+    ModelRateLimitedError,
     ModelTimeoutError,
     OverloadedError,
     PermissionDeniedError,
-    RateLimitedError,
     StreamCutError,
     UnknownModelError,
 )
@@ -83,7 +83,9 @@ def statuses(answer: Answer) -> Sequence[tuple[str, int, str | None]]:
 
 
 class TestRetry:
-    @pytest.mark.parametrize("error", [OverloadedError("why"), RateLimitedError("why"), ModelTimeoutError("connect")])
+    @pytest.mark.parametrize(
+        "error", [OverloadedError("why"), ModelRateLimitedError("why"), ModelTimeoutError("connect")]
+    )
     async def test_what_fails_before_the_first_word_is_asked_again_and_every_call_is_on_record(
         self, error: ModelError
     ) -> None:
@@ -121,7 +123,7 @@ class TestRetry:
 
     async def test_not_before_the_service_wants_to_be_asked(self) -> None:
         models = Models()
-        models.one.then(Fail(RateLimitedError(retry_after_seconds=0.2)))
+        models.one.then(Fail(ModelRateLimitedError(retry_after_seconds=0.2)))
         began = asyncio.get_running_loop().time()
         answer = await models.answer()
         assert answer.error is None
@@ -129,7 +131,7 @@ class TestRetry:
 
     async def test_whoever_is_stopped_between_two_calls_makes_no_other(self) -> None:
         models = Models()
-        models.one.then(Fail(RateLimitedError(retry_after_seconds=15)))
+        models.one.then(Fail(ModelRateLimitedError(retry_after_seconds=15)))
         task = asyncio.create_task(models.answer())
         while not models.one.requests:
             await asyncio.sleep(0)
@@ -156,7 +158,13 @@ class TestRetry:
 class TestFallback:
     @pytest.mark.parametrize(
         "error",
-        [OverloadedError(), AuthenticationError(), PermissionDeniedError(), ModelNotFoundError(), RateLimitedError()],
+        [
+            OverloadedError(),
+            AuthenticationError(),
+            PermissionDeniedError(),
+            ModelNotFoundError(),
+            ModelRateLimitedError(),
+        ],
     )
     async def test_the_next_model_answers(self, error: ModelError) -> None:
         models = Models(retry_count=0, fallback_models=["two/m"])

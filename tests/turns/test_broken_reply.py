@@ -10,8 +10,8 @@ from conversation_engine.domains.conversations.types import MessageStatus
 from conversation_engine.domains.llm.errors import (
     AuthenticationError,
     ModelError,
+    ModelRateLimitedError,
     OverloadedError,
-    RateLimitedError,
     StreamCutError,
 )
 from conversation_engine.domains.llm.settings import PriceSetting
@@ -40,7 +40,7 @@ async def followed(engine: Any, turn: Turn) -> tuple[list[str], TurnEnded]:
 
 class TestBeforeTheFirstWord:
     async def test_the_user_notices_nothing_and_every_call_is_on_record(self, open_engine: OpenEngine) -> None:
-        model = ScriptedModel([Fail(OverloadedError("one"))], [Fail(RateLimitedError("two"))], [Say("hello")])
+        model = ScriptedModel([Fail(OverloadedError("one"))], [Fail(ModelRateLimitedError("two"))], [Say("hello")])
         engine = await open_engine(model, **RETRYING)
         conversation = await begin(engine)
         turn = await ask(engine, conversation.id)
@@ -65,7 +65,7 @@ class TestBeforeTheFirstWord:
         assert detail.reply.metadata["model"] == "other"
 
     async def test_cancelling_between_two_tries_ends_the_turn_at_once(self, open_engine: OpenEngine) -> None:
-        model = ScriptedModel([Fail(RateLimitedError(retry_after_seconds=15))])
+        model = ScriptedModel([Fail(ModelRateLimitedError(retry_after_seconds=15))])
         engine = await open_engine(model, retry_count=2)
         conversation = await begin(engine)
         turn = await ask(engine, conversation.id)

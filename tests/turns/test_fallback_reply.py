@@ -13,9 +13,9 @@ from conversation_engine.domains.llm.errors import (
     ContentFilteredError,
     ContextTooLongError,
     ModelError,
+    ModelRateLimitedError,
     ModelTimeoutError,
     OverloadedError,
-    RateLimitedError,
     StreamCutError,
 )
 from conversation_engine.domains.llm.types import LLMMessage
@@ -38,7 +38,7 @@ class TestFallbackReply:
         [
             OverloadedError("why"),
             AuthenticationError("why"),
-            RateLimitedError("why"),
+            ModelRateLimitedError("why"),
             ModelTimeoutError("connect", "why"),
         ],
         ids=lambda error: error.code,

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.engine.hosted import place_of
 from conversation_engine.engine.migrating import revisions
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_catalog, make_llm
@@ -19,6 +20,7 @@ from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.kernel.clock import SystemClock
 
 DATABASE_SECONDS: Final = 10.0
+VALKEY_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ async def checks_of(place: Installation, *, models: Sequence[str]) -> Sequence[C
         return [partial(check_model, llm, llm.card(name).name) for name in models]
     return [
         partial(check_database, place.database, backend_of(settings.resolved_database_url)),
+        partial(check_valkey, settings),
         *(partial(check_model, llm, name) for name in await _models_in_use(llm, settings)),
         partial(check_providers, llm, settings),
     ]
@@ -83,6 +86,26 @@ async def check_database(database: Database, kind: str) -> Sequence[Finding]:
         current, f"has schema {current}; this version wants {wanted}: `convo db upgrade`"
     )
     return [Finding(what="database", is_well=is_well, sentence=f"{kind} at {database.url} answers and {state}.")]
+
+
+async def check_valkey(settings: Settings) -> Sequence[Finding]:
+    """Whether the Valkey that is set answers; nothing where none is set: then none is needed."""
+    url = settings.valkey_url
+    if url is None:
+        return []
+    from conversation_engine.infra.valkey.checking import server_of
+
+    where = place_of(url.get_secret_value())[1]
+    try:
+        server = await server_of(url, seconds=VALKEY_SECONDS)
+    except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is the finding
+        told = (
+            f"Nothing answers at {where} ({type(error).__name__}). Check CE_VALKEY_URL, and that the server runs and "
+            "lets this machine in. Until it does, nothing is lost: every process counts rates for itself, so that N of "
+            "them let in N times as much, and words of turns on other processes come four times a second."
+        )
+        return [Finding(what="valkey", is_well=False, sentence=told)]
+    return [Finding(what="valkey", is_well=True, sentence=f"{server} at {where} answers.")]
 
 
 async def check_model(llm: LlmService, name: str) -> Sequence[Finding]:

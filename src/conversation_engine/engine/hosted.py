@@ -51,7 +51,7 @@ def hosted_family(settings: Settings, name: str, setting: ProviderSetting, provi
     """What the catalogue is to know of such a service."""
     is_own = name not in settings.providers
     concurrency = settings.provider_concurrency if setting.concurrency is None else setting.concurrency
-    host, address = _place(setting.base_url)
+    host, address = place_of(setting.base_url)
     key_setting = f"{name}_api_key" if is_own else f"providers__{name}__api_key"
     return Family(
         provider=provider,
@@ -82,7 +82,7 @@ def _facts(known: Mapping[str, ModelFacts], told: Mapping[str, ModelSetting]) ->
     return merged | {name: facts for name, facts in known.items() if name not in merged}
 
 
-def _place(url: str) -> tuple[str, str]:
+def place_of(url: str) -> tuple[str, str]:
     """The host, and the address without user, password and query."""
     try:
         parts = urlsplit(url)

@@ -1,7 +1,7 @@
 """What a model service can do to a call, in our words.
 
 ModelError
-├── RateLimitedError · OverloadedError · AuthenticationError · PermissionDeniedError · ModelNotFoundError
+├── ModelRateLimitedError · OverloadedError · AuthenticationError · PermissionDeniedError · ModelNotFoundError
 ├── ContextTooLongError · BadModelRequestError · ContentFilteredError
 ├── ModelTimeoutError (phase: connect, first_token, between_tokens, total, upstream) · ModelUnreachableError
 ├── StreamCutError · MalformedStreamError · ErrorInStreamError
@@ -37,7 +37,7 @@ class ModelError(EngineError):
         self.retry_after_seconds = retry_after_seconds
 
 
-class RateLimitedError(ModelError):
+class ModelRateLimitedError(ModelError):
     """The service limits how much we may ask (429)."""
 
     code = "model_rate_limited"

@@ -19,11 +19,11 @@ from conversation_engine.domains.llm.errors import (
     MalformedStreamError,
     ModelError,
     ModelNotFoundError,
+    ModelRateLimitedError,
     ModelTimeoutError,
     ModelUnreachableError,
     OverloadedError,
     PermissionDeniedError,
-    RateLimitedError,
     StreamCutError,
 )
 
@@ -54,7 +54,7 @@ BY_STATUS: Final[Mapping[int, type[ModelError]]] = {
     409: OverloadedError,
     413: ContextTooLongError,
     425: OverloadedError,
-    429: RateLimitedError,
+    429: ModelRateLimitedError,
     501: BadModelRequestError,
 }
 _TIMEOUT_STATUSES: Final = (408, 504)

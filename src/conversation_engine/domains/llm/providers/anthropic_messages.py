@@ -9,10 +9,10 @@ from conversation_engine.domains.llm.errors import (
     ContextTooLongError,
     ErrorInStreamError,
     ModelNotFoundError,
+    ModelRateLimitedError,
     ModelTimeoutError,
     OverloadedError,
     PermissionDeniedError,
-    RateLimitedError,
     StreamCutError,
 )
 from conversation_engine.domains.llm.streamed_reply import StreamedReply, count, stream_reply, text_of
@@ -48,7 +48,7 @@ ERROR_WORDS: ErrorWords = {
     "permission_error": PermissionDeniedError,
     "not_found_error": ModelNotFoundError,
     "request_too_large": ContextTooLongError,
-    "rate_limit_error": RateLimitedError,
+    "rate_limit_error": ModelRateLimitedError,
     "api_error": ErrorInStreamError,
     "timeout_error": ModelTimeoutError,
     "overloaded_error": OverloadedError,

@@ -10,10 +10,10 @@ from conversation_engine.domains.llm.errors import (
     ContextTooLongError,
     ErrorInStreamError,
     ModelNotFoundError,
+    ModelRateLimitedError,
     ModelTimeoutError,
     OverloadedError,
     PermissionDeniedError,
-    RateLimitedError,
     StreamCutError,
 )
 from conversation_engine.domains.llm.streamed_reply import StreamedReply, count, stream_reply, text_of
@@ -40,10 +40,10 @@ ERROR_WORDS: ErrorWords = {
     "billing_hard_limit_reached": PermissionDeniedError,
     "unsupported_country_region_territory": PermissionDeniedError,
     "model_not_found": ModelNotFoundError,
-    "rate_limit_exceeded": RateLimitedError,
-    "rate_limit_error": RateLimitedError,
-    "requests": RateLimitedError,
-    "tokens": RateLimitedError,
+    "rate_limit_exceeded": ModelRateLimitedError,
+    "rate_limit_error": ModelRateLimitedError,
+    "requests": ModelRateLimitedError,
+    "tokens": ModelRateLimitedError,
     "server_error": OverloadedError,
     "engine_overloaded": OverloadedError,
     "slow_down": OverloadedError,
@@ -52,7 +52,7 @@ ERROR_WORDS: ErrorWords = {
     # Azure's
     "DeploymentNotFound": ModelNotFoundError,
     "ResponsibleAIPolicyViolation": ContentFilteredError,
-    "429": RateLimitedError,
+    "429": ModelRateLimitedError,
     # llama.cpp's
     "exceed_context_size_error": ContextTooLongError,
     "not_found_error": ModelNotFoundError,
