@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from conversation_engine.kernel.ids import ConversationId, MessageId
 
 MOST_GROWTH = 1.3
 MOST_STATEMENTS = 4.0
+BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +91,8 @@ async def _index(store: Store, speaker: Talker, sizes: Sizes) -> None:
     times = []
     for _ in range(sizes.rounds):
         conversation_id = await speaker.new_conversation()
-        for i in range(sizes.messages):
-            text = QUESTIONS[i % len(QUESTIONS)] if i % 2 == 0 else REPLIES[i % len(REPLIES)]
-            await speaker.engine.database.write(partial(_say, speaker, conversation_id, text))
+        texts = [(QUESTIONS, REPLIES)[i % 2][i % 64] for i in range(sizes.messages)]
+        await speaker.engine.database.write(partial(_say, speaker, conversation_id, texts))
         started = time.perf_counter()
         await _learn(speaker, conversation_id)
         times.append((time.perf_counter() - started) / sizes.messages * 1e6)
@@ -109,8 +109,11 @@ async def _learn(speaker: Talker, conversation_id: ConversationId) -> None:
 
 
 async def _talk(speaker: Talker, messages: int) -> ConversationId:
-    """A conversation whose words are all known."""
-    conversation_id = await speaker.new_conversation(messages=messages)
+    """A conversation whose words are all known; each word of a question is in nearly all of its messages."""
+    conversation_id = await speaker.new_conversation()
+    for start in range(0, messages, BATCH):
+        texts = [(QUESTIONS, REPLIES)[i % 2][i % 64] for i in range(start, min(start + BATCH, messages))]
+        await speaker.engine.database.write(partial(_say, speaker, conversation_id, texts))
     await _learn(speaker, conversation_id)
     return conversation_id
 
@@ -119,9 +122,10 @@ async def _window(speaker: Talker, conversation_id: ConversationId, question: st
     await speaker.engine.turns.preview(conversation_id, owner_id=OWNER, query=question, model="scripted/model")
 
 
-def _say(speaker: Talker, conversation_id: ConversationId, text: str, tx: Tx) -> None:
-    message = NewMessage(id=MessageId(new_id()), role=MessageRole.USER, content=text, token_count=9)
-    speaker.engine.conversations.append(tx, conversation_id, message, owner_id=OWNER)
+def _say(speaker: Talker, conversation_id: ConversationId, texts: Sequence[str], tx: Tx) -> None:
+    for text in texts:
+        message = NewMessage(id=MessageId(new_id()), role=MessageRole.USER, content=text, token_count=len(text) // 6)
+        speaker.engine.conversations.append(tx, conversation_id, message, owner_id=OWNER)
 
 
 async def _statements(speaker: Talker, work: Callable[[], Any]) -> int:

@@ -279,6 +279,7 @@ STATEMENTS_OF_A_TURN: Sequence[tuple[Prepared, dict[str, Any]]] = [
         },
     ),
     (conversations._NEWEST, {"conversation_id": CONVERSATION, "before": 2, "count": 64}),
+    (conversations._AT, {"conversation_id": CONVERSATION, "numbers": [1, 2, 7]}),
     (turns._hold(2), {"turn_0": TURN, "turn_1": TURN, "holder": HOLDER}),
     (turns._INSERT_CHECKPOINT, {"turn_id": TURN, "attempt": 1, "start_offset": 0, "text": "a reply ☃"}),
     (
@@ -306,7 +307,10 @@ STATEMENTS_OF_A_TURN: Sequence[tuple[Prepared, dict[str, Any]]] = [
             "created_at": AT,
         },
     ),
-    (conversations._APPEND_REPLY.change, COUNTED | {"leaf": REPLY, "parent": QUESTION, "start": None}),
+    (
+        conversations._APPEND_REPLY.change,
+        COUNTED | {"leaf": REPLY, "parent": QUESTION, "start": None, "named": "A title"},
+    ),
     (
         conversations._APPEND_NEXT.insertion,
         MESSAGE
@@ -318,6 +322,7 @@ STATEMENTS_OF_A_TURN: Sequence[tuple[Prepared, dict[str, Any]]] = [
         {
             "turn_id": TURN,
             "of": CONVERSATION,
+            "of_attempt": 1,
             "holder": HOLDER,
             "then": "failed",
             "shown": {"messages": [1, 2]},

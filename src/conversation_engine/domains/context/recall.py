@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 from conversation_engine.domains.context.ports import Resemblance
 from conversation_engine.domains.context.types import Candidate, Recalled
 
-MOST_WORDS: Final = 10
-MOST_HITS: Final = 400
+MOST_WORDS: Final = 8
+MOST_HITS: Final = 128
 """Messages looked at for one word; one that has more is everywhere and tells nothing."""
 MOST_CANDIDATES: Final = 24
 LEAST_COVERED: Final = 0.3
@@ -27,6 +27,10 @@ _WORD: Final = re.compile(r"[^\W_]+")
 _LONGEST_WORD: Final = 40
 _QUESTION_CHARACTERS: Final = 4000
 NOTE_HEAD: Final = "[Said earlier, perhaps of use for what follows:]"
+NOTE_TOKENS: Final = 12
+"""Of the head, about."""
+LINE_TOKENS: Final = 3
+"""Of a line's beginning, about: who said it."""
 
 STOP_WORDS: Final = frozenset(
     [
@@ -263,18 +267,25 @@ async def nearest(resemblance: Resemblance, question: str, ranked: Sequence[Reca
 def note_of(
     ranked: Sequence[Recalled], *, most: int, room: int, count: Callable[[str], int]
 ) -> tuple[list[Recalled], tuple[str, int] | None]:
-    """The best that fit into `room` tokens, in the order they were said, and the note that shows them."""
+    """The best that fit into `room` tokens, in the order they were said, and the note that shows them.
+
+    Tokens are counted once, or a few times where the estimate by the messages' own tokens was too low.
+    """
     chosen: list[Recalled] = []
+    left = room - NOTE_TOKENS
     for one in ranked:
-        if len(chosen) == most:
-            break
-        if count(_note([*chosen, one])) <= room:
+        tokens = one.candidate.tokens + LINE_TOKENS
+        if len(chosen) < most and tokens <= left:
             chosen.append(one)
-    if not chosen:
-        return [], None
-    chosen.sort(key=lambda one: (one.conversation_id or "~", one.candidate.sequence_number))
-    text = _note(chosen)
-    return chosen, (text, count(text))
+            left -= tokens
+    while chosen:
+        said = sorted(chosen, key=lambda one: (one.conversation_id or "~", one.candidate.sequence_number))
+        text = _note(said)
+        tokens = count(text)
+        if tokens <= room:
+            return said, (text, tokens)
+        chosen.pop()
+    return [], None
 
 
 def _note(recalled: Sequence[Recalled]) -> str:

@@ -40,6 +40,7 @@ from conversation_engine.domains.conversations.types import (
     Utterance,
 )
 from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.db.functions import is_among
 from conversation_engine.infra.db.prepared import ChangeAndInsert, Prepared
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
@@ -111,6 +112,11 @@ _NEWEST = Prepared(
     .where(_messages.c.sequence_number < bindparam("before"), ~_messages.c.is_fallback)
     .order_by(_messages.c.sequence_number.desc())
     .limit(bindparam("count"))
+)
+_AT = Prepared(
+    select(*_UTTERANCE)
+    .where(_messages.c.conversation_id == bindparam("conversation_id"))
+    .where(is_among(_messages.c.sequence_number, "numbers"), ~_messages.c.is_fallback)
 )
 _ROLES = {role.value: role for role in MessageRole}
 """A look-up where `MessageRole(…)` would be called hundreds of times a turn."""
@@ -329,6 +335,10 @@ class MessageRepo:
 
     def list_at(self, tx: Tx, places: Collection[tuple[ConversationId, int]]) -> list[tuple[ConversationId, Utterance]]:
         """The messages at these sequence numbers of these conversations."""
+        here = {conversation_id for conversation_id, _ in places}
+        if len(here) == 1:
+            values = {"conversation_id": (only := here.pop()), "numbers": [number for _, number in places]}
+            return [(only, utterance) for utterance in _utterances(_AT.all(tx, values))]
         at = tuple_(_messages.c.conversation_id, _messages.c.sequence_number).in_(list(places))
         rows = tx.execute(select(*_UTTERANCE, _messages.c.conversation_id).where(at, ~_messages.c.is_fallback)).all()
         said = _utterances(row[:-1] for row in rows)

@@ -1,11 +1,14 @@
 """SQL that each database says in its own way."""
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import String, Table
+from sqlalchemy import ARRAY, Column, Dialect, Integer, String, Table, TypeDecorator, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType
 
 from conversation_engine.infra.db.database import Tx
 
@@ -13,6 +16,43 @@ from conversation_engine.infra.db.database import Tx
 def upsert_into(tx: Tx, table: Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that may say what becomes of a row that is there already: `on_conflict_do_update`, `…_do_nothing`."""
     return postgresql.insert(table) if tx.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+class Numbers(TypeDecorator[Sequence[int]]):
+    """Whole numbers, any count of them, as one value of a statement."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """An array where there are arrays, else JSON."""
+        return dialect.type_descriptor(ARRAY(Integer()) if dialect.name == "postgresql" else String())
+
+    def process_bind_param(self, value: Sequence[int] | None, dialect: Dialect) -> Any:
+        """As the driver takes them."""
+        return value if dialect.name == "postgresql" else json.dumps(value)
+
+
+class is_among(FunctionElement[Any]):  # noqa: N801
+    """Whether a column is one of the numbers that are bound to `name`: one text of SQL, however many there are."""
+
+    type = NullType()  # a Boolean would be compared with 1 on SQLite, which then does not use an index
+    inherit_cache = True
+
+    def __init__(self, column: Column[int], name: str) -> None:
+        super().__init__(column, bindparam(name, type_=Numbers()))
+
+
+@compiles(is_among, "sqlite")
+def _among_sqlite(element: is_among, compiler: Any, **options: Any) -> str:
+    column, numbers = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({numbers}))"  # noqa: S608 - a column and a bound value
+
+
+@compiles(is_among, "postgresql")
+def _among_postgresql(element: is_among, compiler: Any, **options: Any) -> str:
+    column, numbers = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} = ANY ({numbers})"
 
 
 class utc_day(FunctionElement[str]):  # noqa: N801 - reads like the functions of `sqlalchemy.func`

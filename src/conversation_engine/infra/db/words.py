@@ -2,21 +2,27 @@
 
 Messages are learned in the background, many at a time, when somebody may want to find them; a turn writes nothing here.
 (Fed by a trigger at each message, FTS5 cost a turn a quarter more CPU, even where nobody ever looked.) SQLite has a
-contentless FTS5 table, whose row ids are a range for each conversation (`number << 32 | sequence_number`); PostgreSQL a
-table of word lists that hold the conversation and the owner as words, too. So a search reads the postings of what it is
-about, however much others have said. Both stem English. Triggers and a foreign key forget what is deleted, at once.
+contentless FTS5 table, whose row ids are a range for each conversation (`number << 32 | sequence_number`). PostgreSQL
+has lists of sequence numbers by conversation and word, newest last: of a word that is everywhere a few rows are read,
+where a GIN index reads all postings (106 ms for a window of 100,000 messages, 14 for one of 100). Both stem English.
+Triggers forget what is deleted, at once.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from conversation_engine.infra.db.database import Tx
 
 INDEXED_CHARACTERS: Final = 20_000
 """Of one message: what comes after them is not found, and costs nothing."""
+
+
+LONGEST_WORD: Final = 40
+"""Longer ones are no words."""
 
 
 class WordHit(NamedTuple):
@@ -54,22 +60,23 @@ def hits_in_conversation(
 
     `words` are letters and digits only. Which `most` is the database's choice: a word that reaches it says little.
     """
-    one = _ONE_CONVERSATION[tx.dialect.name]
+    search = _for_each(_ONE_CONVERSATION[tx.dialect.name], len(words))
     values = {"conversation": _id(tx, conversation_id), "before": before, "most": most}
-    rows = tx.execute(text(_for_each(one, words)), values | _named(words))
+    rows = tx.execute(search, values | _named(words)).all()
     return [WordHit(word, None, number) for word, number in rows]
 
 
 def hits_of_owner(tx: Tx, words: Sequence[str], *, owner_id: str, but_conversation_id: str, most: int) -> list[WordHit]:
     """The same in all other conversations of this owner. On SQLite a frequent word costs what all owners said of it."""
-    one = _ALL_OF_OWNER[tx.dialect.name]
+    search = _for_each(_ALL_OF_OWNER[tx.dialect.name], len(words))
     values = {"owner": owner_id, "conversation": _id(tx, but_conversation_id), "most": most}
-    rows = tx.execute(text(_for_each(one, words)), values | _named(words))
+    rows = tx.execute(search, values | _named(words)).all()
     return [WordHit(word, str(UUID(str(conversation))), number) for word, conversation, number in rows]
 
 
-def _for_each(one: str, words: Sequence[str]) -> str:
-    return " UNION ALL ".join(one.replace("{word}", str(place)) for place in range(len(words)))
+@cache
+def _for_each(one: str, words: int) -> TextClause:
+    return text(" UNION ALL ".join(one.replace("{word}", str(place)) for place in range(words)))
 
 
 def _named(words: Sequence[str]) -> dict[str, str]:
@@ -99,15 +106,15 @@ _LEARN: Final = {
     ),
     "postgresql": (
         f"""
-        INSERT INTO message_words (message_id, conversation_id, sequence_number, words)
-        SELECT id, conversation_id, sequence_number,
-            strip(to_tsvector('pg_catalog.english', left(content, {INDEXED_CHARACTERS})))
-            || array_to_tsvector(ARRAY['c' || replace(CAST(conversation_id AS text), '-', ''), 'o' || md5(owner_id)])
-        FROM messages
-        WHERE conversation_id = CAST(:conversation AS uuid) AND sequence_number <= :through AND sequence_number > (
-            SELECT coalesce(max(sequence_number), 0) FROM message_words
-            WHERE conversation_id = CAST(:conversation AS uuid)
+        INSERT INTO message_words (conversation_id, word, last, numbers)
+        SELECT conversation_id, word, max(sequence_number), array_agg(sequence_number ORDER BY sequence_number)
+        FROM messages,
+            unnest(tsvector_to_array(to_tsvector('pg_catalog.english', left(content, {INDEXED_CHARACTERS})))) AS word
+        WHERE conversation_id = CAST(:conversation AS uuid) AND length(word) <= {LONGEST_WORD}
+        AND sequence_number <= :through AND sequence_number > (
+            SELECT words_through FROM conversations WHERE id = CAST(:conversation AS uuid)
         )
+        GROUP BY conversation_id, word
         ON CONFLICT DO NOTHING
         """,
     ),
@@ -124,10 +131,29 @@ _CREATE: Final = {
         "DELETE FROM message_words_rooms WHERE conversation_id = old.id; END",
     ),
     "postgresql": (
-        "CREATE TABLE message_words (message_id uuid PRIMARY KEY REFERENCES messages ON DELETE CASCADE, "
-        "conversation_id uuid NOT NULL, sequence_number integer NOT NULL, words tsvector NOT NULL, "
-        "UNIQUE (conversation_id, sequence_number))",
-        "CREATE INDEX message_words_words ON message_words USING gin (words)",
+        "CREATE TABLE message_words (conversation_id uuid NOT NULL REFERENCES conversations ON DELETE CASCADE, "
+        "word text NOT NULL, last integer NOT NULL, numbers integer[] NOT NULL, "
+        "PRIMARY KEY (conversation_id, word, last))",
+        # A conversation that is deleted takes its lists along; its messages need not be taken out of them one by one.
+        f"""
+        CREATE FUNCTION message_words_forget() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE
+            known tsvector := to_tsvector('pg_catalog.english', left(old.content, {INDEXED_CHARACTERS}));
+            said text[] := tsvector_to_array(known);
+        BEGIN
+            IF EXISTS (
+                SELECT 1 FROM conversations WHERE id = old.conversation_id AND words_through >= old.sequence_number
+            ) THEN
+                UPDATE message_words SET numbers = array_remove(numbers, old.sequence_number)
+                WHERE conversation_id = old.conversation_id AND word = ANY(said) AND last >= old.sequence_number;
+                DELETE FROM message_words
+                WHERE conversation_id = old.conversation_id AND word = ANY(said) AND cardinality(numbers) = 0;
+            END IF;
+            RETURN NULL;
+        END $$
+        """,
+        "CREATE TRIGGER message_words_gone AFTER DELETE ON messages "
+        "FOR EACH ROW EXECUTE FUNCTION message_words_forget()",
     ),
 }
 _DROP: Final = {
@@ -136,13 +162,13 @@ _DROP: Final = {
         "DROP TABLE message_words",
         "DROP TABLE message_words_rooms",
     ),
-    "postgresql": ("DROP TABLE message_words",),
+    "postgresql": (
+        "DROP TRIGGER IF EXISTS message_words_gone ON messages",
+        "DROP FUNCTION IF EXISTS message_words_forget",
+        "DROP TABLE message_words",
+    ),
 }
-_QUERY = "to_tsquery('pg_catalog.english', :word{word})"
-_MATCHES = f"""
-    numnode({_QUERY}) > 0
-    AND words @@ ({_QUERY} && CAST({{scope}} AS tsquery))
-"""
+_STEM = "(tsvector_to_array(to_tsvector('pg_catalog.english', :word{word})))[1]"
 _ONE_CONVERSATION: Final = {
     "sqlite": """
         SELECT * FROM (SELECT {word} AS word, rowid & 4294967295 AS number FROM message_words
@@ -151,9 +177,12 @@ _ONE_CONVERSATION: Final = {
             AND rowid < (SELECT number << 32 | :before FROM message_words_rooms WHERE conversation_id = :conversation)
             LIMIT :most)
     """,
-    "postgresql": "SELECT * FROM (SELECT {word} AS word, sequence_number AS number FROM message_words WHERE "
-    + _MATCHES.replace("{scope}", "'c' || replace(CAST(:conversation AS text), '-', '')")
-    + " AND sequence_number < :before LIMIT :most) AS w{word}",
+    "postgresql": f"""
+        SELECT * FROM (SELECT {{word}} AS word, number FROM (
+            SELECT unnest(numbers) AS number FROM message_words
+            WHERE conversation_id = CAST(:conversation AS uuid) AND word = {_STEM} ORDER BY last DESC
+        ) AS said WHERE number < :before LIMIT :most) AS w{{word}}
+    """,
 }
 _ALL_OF_OWNER: Final = {
     "sqlite": """
@@ -163,8 +192,11 @@ _ALL_OF_OWNER: Final = {
             WHERE w.message_words MATCH :word{word} AND c.owner_id = :owner AND c.id <> :conversation
             LIMIT :most)
     """,
-    "postgresql": "SELECT * FROM ("
-    "SELECT {word} AS word, conversation_id, sequence_number AS number FROM message_words WHERE "
-    + _MATCHES.replace("{scope}", "'o' || md5(:owner)")
-    + " AND conversation_id <> CAST(:conversation AS uuid) LIMIT :most) AS w{word}",
+    "postgresql": f"""
+        SELECT * FROM (
+            SELECT {{word}} AS word, w.conversation_id, unnest(w.numbers) AS number
+            FROM conversations AS c JOIN message_words AS w ON w.conversation_id = c.id
+            WHERE c.owner_id = :owner AND c.id <> CAST(:conversation AS uuid) AND w.word = {_STEM}
+            LIMIT :most) AS w{{word}}
+    """,
 }
