@@ -14,6 +14,7 @@ from conversation_engine.domains.llm.types import TokenUsage
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.kernel.ids import ConversationId
 from conversation_engine.testing import Fail, Say, ScriptedModel
+from conversation_engine.turns.titles import as_title
 from tests.conftest import OpenEngine
 from tests.turns.scenes import ADA, ToldModel, Watcher, answered, ask, begin, count, rows
 
@@ -47,6 +48,26 @@ def naming(*answers: str | ModelError) -> ScriptedModel:
     for answer in answers:
         model.then(Fail(answer) if isinstance(answer, ModelError) else Say(answer))
     return model
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(
+        ("answer", "title"),
+        [
+            ("Shield volcanoes", "Shield volcanoes"),
+            ('"Shield volcanoes."', "Shield volcanoes"),
+            ("\n\n  Shield \t volcanoes\nI hope you like it.", "Shield volcanoes"),
+            ("Here is a title:\n\n**Title: Shield volcanoes**\nI hope you like it.", "Shield volcanoes"),
+            ("盾状火山", "盾状火山"),
+            ("", None),
+            ("\n \n", None),
+            ("...", None),
+            ("Title:", None),
+            ("A shield volcano is a broad volcano, built by many flows of runny lava. " * 3, None),
+        ],
+    )
+    def test_what_is_a_title_and_what_is_none(self, answer: str, title: str | None) -> None:
+        assert as_title(answer) == title
 
 
 class TestByRules:
@@ -103,22 +124,12 @@ class TestByAModel:
         assert await title_of(engine, conversation_id) == "Shield volcanoes"
         assert len(model.requests) == 3
 
-    @pytest.mark.parametrize(
-        ("answer", "title"),
-        [
-            ('"Shield volcanoes."', "Shield volcanoes"),
-            ("Here is a title:\n\n**Title: Shield volcanoes**\nI hope you like it.", "Shield volcanoes"),
-            ("", BY_RULES),
-            ("...", BY_RULES),
-            ("A shield volcano is a broad volcano, built by many flows of runny lava. " * 3, BY_RULES),
-            (BadModelRequestError("no"), BY_RULES),
-        ],
-    )
+    @pytest.mark.parametrize("answer", ["...", BadModelRequestError("no")])
     async def test_what_is_no_title_is_replaced_by_the_rules(
-        self, open_engine: OpenEngine, answer: str | ModelError, title: str
+        self, open_engine: OpenEngine, answer: str | ModelError
     ) -> None:
         engine = await open_engine(naming(answer), **BY_A_MODEL)
-        assert await title_of(engine, await asked(engine)) == title
+        assert await title_of(engine, await asked(engine)) == BY_RULES
 
     async def test_one_that_is_away_is_asked_again_later(self, open_engine: OpenEngine) -> None:
         engine = await open_engine(naming(OverloadedError("busy"), "Shield volcanoes"), **BY_A_MODEL)

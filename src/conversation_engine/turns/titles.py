@@ -104,7 +104,7 @@ class TitleMaker:
         if isinstance(answer.error, ModelError) and answer.error.is_transient and not heard:
             await self._keep(unnamed, None, answer.attempts)
             raise answer.error
-        title = _as_title("".join(heard)) if answer.error is None else None
+        title = as_title("".join(heard)) if answer.error is None else None
         await self._keep(unnamed, title or self._topics.title(unnamed.said), answer.attempts)
 
     async def give_up(self, job: Job, error_code: str) -> None:
@@ -166,7 +166,7 @@ class TitleMaker:
         )
 
 
-def _as_title(answer: str) -> str | None:
+def as_title(answer: str) -> str | None:
     """The first line of what a model said, without quotes; `None` where that is no title."""
     lines = (" ".join(line.split()).strip(_WRAPPING) for line in answer.splitlines())
     line = next((one for one in lines if one and not one.endswith(":")), "")  # "Here is a title:" is none
