@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from conversation_engine.domains.conversations.types import MessageRole, NewMessage
 from conversation_engine.domains.llm.errors import BadModelRequestError, ModelError, OverloadedError
+from conversation_engine.domains.llm.settings import PriceSetting
 from conversation_engine.domains.llm.types import ModelEvent, ModelRequest, ReplyFinished, TextDelta, TokenUsage
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.infra.ids import new_id
@@ -17,6 +19,7 @@ from conversation_engine.kernel.windows import WindowOptions, WindowStrategy
 from conversation_engine.turns.types import TurnState
 from tests.conftest import OpenEngine
 from tests.turns.scenes import ADA, answered, ask, begin, count, rows
+from tests.turns.test_spending import bound, check_books
 
 SMALL = {
     "model_context_tokens": 512,
@@ -114,6 +117,31 @@ class TestSummaries:
         assert str(made["llm_request_id"]).replace("-", "") in {str(call["id"]).replace("-", "") for call in calls}
         stored = await engine.conversations.get(conversation.id, owner_id=ADA)
         assert stored.input_tokens == 100 * (20 + len(calls))
+
+    async def test_are_paid_from_the_budgets_of_the_owner(self, open_engine: OpenEngine) -> None:
+        secretary = Secretary()
+        engine = await open_engine(secretary, **SMALL)
+        await bound(engine, tokens=1_000_000)
+        conversation = await begin(engine)
+        await talk(engine, conversation.id, 20)
+        assert secretary.asked
+        spent, _ = await check_books(engine)
+        [account] = await rows(engine, "SELECT * FROM budget_accounts")
+        assert account["spent_tokens"] == spent == 110 * (20 + len(secretary.asked))
+
+    async def test_are_not_made_where_no_budget_covers_them_and_the_reason_is_on_record(
+        self, open_engine: OpenEngine
+    ) -> None:
+        secretary = Secretary()
+        free, dear = ({"input": Decimal(dollars), "output": Decimal(dollars)} for dollars in (0, 1000))
+        prices = {"scripted/test": PriceSetting(**free), "scripted/minutes": PriceSetting(**dear)}
+        engine = await open_engine(secretary, **SMALL, model_prices=prices)
+        await bound(engine, dollars="0.01")
+        conversation = await begin(engine)
+        await talk(engine, conversation.id, 20)
+        assert not secretary.asked
+        assert {(row["text"], row["error_code"]) for row in await summaries(engine)} == {("", "over_budget")}
+        await check_books(engine)
 
     async def test_are_not_made_where_nobody_wants_them(self, open_engine: OpenEngine) -> None:
         secretary = Secretary()

@@ -64,6 +64,7 @@ from conversation_engine.turns.questions import QuestionService
 from conversation_engine.turns.resolving import StandaloneQuestions
 from conversation_engine.turns.runner import OnUsed
 from conversation_engine.turns.service import TurnService
+from conversation_engine.turns.spending import CallSpending
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.retrieve import RetrieveStep
 from conversation_engine.turns.steps.understand import UnderstandStep
@@ -252,6 +253,7 @@ def make_turns(
         jobs=jobs,
         clock=clock,
         settings=settings,
+        spending=CallSpending(budgets=budgets, llm=llm),
     )
     learner = WordLearner(database, conversations=conversations, words=words, jobs=jobs)
     titles = TitleMaker(

@@ -7,7 +7,7 @@ The window uses the new one from the turn on in which it has to drop those messa
 import math
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
 
@@ -19,6 +19,7 @@ from conversation_engine.domains.conversations.errors import ConversationNotFoun
 from conversation_engine.domains.conversations.paths.service import PathService
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import Conversation, MessageRole, Utterance
+from conversation_engine.domains.limits.errors import OverBudgetError, UnknownPriceError
 from conversation_engine.domains.llm.errors import ModelError
 from conversation_engine.domains.llm.service import Answer, LlmService, ModelCall
 from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, count_tokens, ratio_for, tokens_for
@@ -29,9 +30,10 @@ from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.jobs.types import Job, NewJob
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock
+from conversation_engine.kernel.errors import EngineError
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId
 from conversation_engine.turns.run import TurnRun
-from conversation_engine.turns.spending import total_usage
+from conversation_engine.turns.spending import CallSpending, total_usage
 
 JOB_KIND: Final = "summary"
 OWN_MODEL: Final = "conversation"
@@ -62,6 +64,8 @@ class _Block:
     before: Summary | None
     messages: Sequence[Utterance]
     last_message_id: MessageId
+    calls_id: TurnId
+    """What its model calls have for a turn: nobody finds them among a turn's, and budgets know them by it."""
 
 
 class SummaryKeeper:
@@ -77,12 +81,14 @@ class SummaryKeeper:
         jobs: JobQueue,
         clock: Clock,
         settings: ContextSettings,
+        spending: CallSpending,
     ) -> None:
         self._database = database
         self._conversations = conversations
         self._paths = PathService(conversations)
         self._summaries = summaries
         self._llm = llm
+        self._spending = spending
         self._jobs = jobs
         self._clock = clock
         self._settings = settings
@@ -114,19 +120,39 @@ class SummaryKeeper:
         text = block.before.text if block.before else ""
         attempts: list[Attempt] = []
         parts = self._parts(block)
-        for part in parts:
+        refusal = await self._refusal(block, parts)
+        for part in parts if refusal is None else ():
             text = await self._summed_up(block, text, part, attempts)
             if not text:
                 break
-        summary = self._summary(block, parts, text, attempts)
+        summary = self._summary(block, parts, text if refusal is None else "", attempts)
+        if refusal is not None:
+            summary = replace(summary, error_code=refusal.code)
         try:
             await self._database.write(lambda tx: self._keep(tx, block, summary, attempts))
         except ConstraintViolation:  # deleted meanwhile, or another process was faster
             _log.info("summary.dropped", conversation_id=block.conversation.id)
+            await self._record_failed(block, attempts)
 
     async def give_up(self, job: Job, error_code: str) -> None:
         """The window goes on without; the next nearly full one asks again."""
         _log.warning("summary.given_up", conversation_id=job.key, error=error_code)
+
+    async def _refusal(self, block: _Block, parts: Sequence[Sequence[LLMMessage]]) -> EngineError | None:
+        """Why the owner's budgets do not cover these calls; `None`: they do, and it is promised."""
+        if not self._spending.may_bound_any:
+            return None
+        largest = max((self._shown(block.before.text if block.before else "", part) for part in parts), key=_length)
+        call, conversation = self._call(block, largest, ()), block.conversation
+        call = replace(call, input_tokens=call.input_tokens + self._settings.summary_limit_tokens)  # the minutes grow
+        try:
+            await self._database.write(
+                lambda tx: self._spending.reserve(tx, call, conversation, calls=len(parts) * TRIES)
+            )
+        except (OverBudgetError, UnknownPriceError) as refused:
+            _log.info("summary.refused", conversation_id=conversation.id, error=refused.code)
+            return refused
+        return None
 
     def _due(self, run: TurnRun) -> NewJob | None:
         window, conversation = run.window, run.conversation
@@ -158,7 +184,14 @@ class SummaryKeeper:
         last_id = self._paths.id_of(tx, conversation, messages[-1].sequence_number) if messages else None
         if last_id is None or messages[-1].sequence_number <= tried:
             return None
-        return _Block(conversation=conversation, card=card, before=before, messages=messages, last_message_id=last_id)
+        return _Block(
+            conversation=conversation,
+            card=card,
+            before=before,
+            messages=messages,
+            last_message_id=last_id,
+            calls_id=TurnId(new_id()),
+        )
 
     def _leaving(self, said: Sequence[Utterance], job: Job) -> int:
         """How many of these leave the window next: whole exchanges, never the newest question."""
@@ -198,10 +231,7 @@ class SummaryKeeper:
         return parts[-MOST_CALLS:]
 
     async def _summed_up(self, block: _Block, before: str, part: Sequence[LLMMessage], attempts: list[Attempt]) -> str:
-        said = "\n".join(f"{message.role}: {message.content}" for message in part)
-        question = f"Minutes so far:\n{before or '(none)'}\n\nSaid since:\n{said}\n\nThe new minutes:"
-        words = self._settings.summary_limit_tokens * 3 // 5
-        shown = [LLMMessage("system", _INSTRUCTIONS.format(words=words)), LLMMessage("user", question)]
+        shown = self._shown(before, part)
         for _ in range(TRIES):
             heard: list[str] = []
             answer = await self._llm.answer(self._call(block, shown, attempts), on_text=heard.append)
@@ -214,12 +244,18 @@ class SummaryKeeper:
                 return text
         return ""
 
+    def _shown(self, before: str, part: Sequence[LLMMessage]) -> list[LLMMessage]:
+        said = "\n".join(f"{message.role}: {message.content}" for message in part)
+        question = f"Minutes so far:\n{before or '(none)'}\n\nSaid since:\n{said}\n\nThe new minutes:"
+        words = self._settings.summary_limit_tokens * 3 // 5
+        return [LLMMessage("system", _INSTRUCTIONS.format(words=words)), LLMMessage("user", question)]
+
     def _call(self, block: _Block, shown: Sequence[LLMMessage], attempts: Sequence[Attempt]) -> ModelCall:
         tokens = sum(tokens_for(block.card, one.content) + MESSAGE_OVERHEAD_TOKENS for one in shown)
         return ModelCall(
             conversation_id=block.conversation.id,
             owner_id=block.conversation.owner_id,
-            turn_id=TurnId(new_id()),  # no turn's call: nobody finds it among a turn's attempts
+            turn_id=block.calls_id,
             attempt=len(attempts) + 1,
             card=block.card,
             messages=shown,
@@ -264,6 +300,11 @@ class SummaryKeeper:
         self._conversations.add_usage(tx, block.conversation.id, total_usage(attempts))
         for attempt in attempts:
             self._llm.record(tx, attempt)
+        self._spending.settle(tx, attempts, calls_id=block.calls_id)
+
+
+def _length(shown: Sequence[LLMMessage]) -> int:
+    return sum(len(message.content) for message in shown)
 
 
 def _is_summary(text: str, answer: Answer) -> bool:
