@@ -11,7 +11,6 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import pytest
 
@@ -46,8 +45,8 @@ def running(environment: dict[str, str], port: str) -> Iterator[subprocess.Popen
 
 def is_up(port: str) -> bool:
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).close()
-    except URLError:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10).close()
+    except OSError:  # nobody there yet, or too busy with its start
         return False
     return True
 
