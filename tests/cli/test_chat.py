@@ -100,10 +100,13 @@ class TestChatOnATerminal:
         self, quick_convo: Convo, terminal: OpenTerminal
     ) -> None:
         opened = terminal(quick_convo, "chat")
-        opened.wait_for("> ")
-        opened.type("half a li" + CTRL_C)
+        # readline misses an interrupt in the moment between the prompt and its wait for keys: an echo tells that it waits
+        opened.type("half a li")
+        opened.wait_for("half a li")
+        opened.type(CTRL_C)
         opened.wait_for("Ctrl-C again")
-        opened.wait_for("> ")
+        opened.type("more")
+        opened.wait_for("more")
         opened.type(CTRL_C)
         assert opened.exit_code() == 0
 
