@@ -100,7 +100,8 @@ class TestChatOnATerminal:
         self, quick_convo: Convo, terminal: OpenTerminal
     ) -> None:
         opened = terminal(quick_convo, "chat")
-        # readline misses an interrupt in the moment between the prompt and its wait for keys: an echo tells that it waits
+        opened.wait_for("> ")
+        # readline misses an interrupt between its prompt and its wait for keys: an echo tells that it waits
         opened.type("half a li")
         opened.wait_for("half a li")
         opened.type(CTRL_C)
