@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from tests.cli.scenes import CONVO
 from tests.ui.chromium import EXECUTABLE, PATIENCE_MS, browser, look, visit
@@ -65,6 +65,18 @@ def page(chromium: Browser, entrance: str) -> Page:
     page = visit(chromium, entrance)
     expect(page.get_by_text("Who would you like to talk with?")).to_be_visible()
     return page
+
+
+def connections_of(page: Page) -> list[WebSocketRoute]:
+    """Those that it makes from now on, the newest last; what closes one is a lost connection."""
+    made: list[WebSocketRoute] = []
+
+    def pass_through(route: WebSocketRoute) -> None:
+        route.connect_to_server()
+        made.append(route)
+
+    page.route_web_socket("**/_stcore/stream", pass_through)
+    return made
 
 
 def say(page: Page, text: str) -> None:
@@ -138,6 +150,19 @@ def test_a_client_is_made_tried_judged_and_read_about(page: Page, pictures: Path
     look(page, pictures, "transcript")
 
 
+def test_a_document_is_uploaded_and_read(page: Page, pictures: Path) -> None:
+    page.get_by_role("link", name="Documents").click()
+    remark = "more than other requests may send, little to read " * 22_000
+    text = f"<p>The key of the cellar hangs behind the clock.</p><!-- {remark} -->".encode()
+    assert len(text) > 1_048_576
+    files = page.get_by_test_id("stFileUploaderDropzoneInput")
+    files.set_input_files([{"name": "cellar.html", "mimeType": "text/html", "buffer": text}])
+    expect(page.get_by_role("button", name="Remove cellar.html")).to_be_visible()
+    page.get_by_role("button", name="Upload", exact=True).click()
+    expect(page.get_by_text("Ready", exact=True)).to_be_visible()
+    look(page, pictures, "documents")
+
+
 def test_an_admin_sees_what_goes_on_and_what_it_cost(page: Page, pictures: Path) -> None:
     for name, title, word in (
         ("overview", "Overview", "Speed in the last 24 hours"),
@@ -153,7 +178,7 @@ def test_an_admin_sees_what_goes_on_and_what_it_cost(page: Page, pictures: Path)
     expect(page.get_by_text("Just talk")).to_be_visible()
 
 
-def test_a_reply_streams_survives_a_reload_and_a_second_tab_and_stops(page: Page, pictures: Path) -> None:
+def test_a_reply_survives_a_reload_a_second_tab_and_a_lost_connection_and_stops(page: Page, pictures: Path) -> None:
     page.get_by_role("button", name="New conversation").click()
     say(page, STORY)
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
@@ -162,8 +187,17 @@ def test_a_reply_streams_survives_a_reload_and_a_second_tab_and_stops(page: Page
     after = wait_for_words(page, len(before))
     assert after.startswith(before[:20])
     other = page.context.new_page()
+    connections = connections_of(other)
     other.goto(page.url)
     assert wait_for_words(other, 20).startswith(before[:20])
+    so_far = replies(other)[-1]
+    connections[0].close()
+    for _ in range(200):
+        other.wait_for_timeout(50)
+        if len(connections) > 1:
+            break
+    assert wait_for_words(other, len(so_far)).startswith(before[:20])
+    assert len(connections) == 2
     other.get_by_role("button", name="Stop").click()
     expect(other.get_by_text("You stopped this reply.")).to_be_visible()
     expect(page.get_by_text("You stopped this reply.")).to_be_visible()

@@ -1,5 +1,6 @@
 """What each page shows and does, without a browser."""
 
+import time
 from typing import Any
 
 import pytest
@@ -171,6 +172,31 @@ class TestHistory:
         assert "Nothing here yet" in words_of(shown(ada, "history"))
         ada.post("/conversations", {"title": "About boats"})
         assert "About boats" in words_of(shown(ada, "history"))
+
+
+class TestDocuments:
+    def test_they_are_asked_and_an_answer_opens_its_source(self, house: House, ada: Api) -> None:
+        assert "No documents yet" in words_of(shown(ada, "documents"))
+        file = ("cellar.md", b"# Keys\n\nThe key of the cellar hangs behind the clock.", "text/markdown")
+        [document] = ada.upload("/documents", [file], {})["documents"]
+        give_up_at = time.monotonic() + 30
+        while ada.get(f"/documents/{document['id']}")["status"] != "ready":
+            assert time.monotonic() < give_up_at
+            time.sleep(0.05)
+        test = shown(ada, "documents")
+        assert "cellar.md" in words_of(test)
+        button(test, "Ask about them").click().run()
+        [conversation] = ada.get("/conversations")["items"]
+        test = shown(ada, "talk", id=conversation["id"])
+        house.model.then(Say("Behind the clock [1]."))
+        test.chat_input[0].set_value("Where is the key of the cellar?").run()
+        assert "Behind the clock [1]." in words_of(test)
+        button(test, "[1]").click().run()
+        assert "**cellar.md**" in words_of(test)
+        assert "hangs behind the clock" in test.info[0].value
+        test = shown(ada, "documents")
+        button(test, "Remove").click().run()
+        assert ada.get("/documents")["items"] == []
 
 
 class TestTeaching:

@@ -18,7 +18,8 @@ from conversation_engine.kernel.errors import InternalError
 
 LINGER_SECONDS: Final = 2.0
 """How long a client that was refused may go on sending before it is cut off (nginx: `lingering_timeout`, 5 s)."""
-UPLOAD_PATH: Final = "/documents"
+UPLOADS: Final = (("POST", "/documents"), ("PUT", "/ui/_stcore/upload_file/"))
+"""Where files come in: the API, and the web page's own way to its server."""
 _GOOD_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _log = get_logger(__name__)
 
@@ -161,7 +162,11 @@ class BodyLimit:
         await self._app(scope, receive, send)
 
     def _limit_of(self, scope: Scope) -> int:
-        is_upload = scope["method"] == "POST" and scope["path"] == UPLOAD_PATH
+        method, path = scope["method"], scope["path"]
+        is_upload = any(
+            method == its_method and (path.startswith(start) if start.endswith("/") else path == start)
+            for its_method, start in UPLOADS
+        )
         return max(self._limit_bytes, self._upload_limit_bytes) if is_upload else self._limit_bytes
 
     async def _read(self, receive: Receive) -> list[Message] | None:

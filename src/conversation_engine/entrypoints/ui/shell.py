@@ -38,6 +38,7 @@ class Entry(NamedTuple):
 ENTRIES: Final = (
     Entry("practise", "Practise", "forum"),
     Entry("history", "History", "history"),
+    Entry("documents", "Documents", "description"),
     Entry("clients", "Clients", "groups", TEACHERS),
     Entry("review", "Conversations", "menu_book", TEACHERS),
     Entry("received", "Feedback", "reviews", TEACHERS),

@@ -1,5 +1,6 @@
 """Numbers and times as people read them."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -9,6 +10,8 @@ from conversation_engine.entrypoints.ui.api import Json
 MINUTE: Final = 60
 HOUR: Final = 3600
 DAY: Final = 86400
+CODE: Final = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
+DOLLAR: Final = re.compile(r"(?<![\\$])\$(?!\$)")
 
 
 def money(value: Any) -> str:
@@ -69,6 +72,17 @@ def text_of(content: Any) -> str:
         return content
     parts = content if isinstance(content, list) else []
     return "\n\n".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
+
+
+def as_markdown(text: str, *, is_typed: bool = False) -> str:
+    """What was said, for Streamlit's Markdown: dollars are dollars, not formulas, outside of code and of `$$`. What a
+    person typed keeps its line ends.
+    """
+    parts = CODE.split(text)
+    for index in range(0, len(parts), 2):
+        plain = DOLLAR.sub(r"\\$", parts[index])
+        parts[index] = plain.replace("\n", "  \n") if is_typed else plain
+    return "".join(parts)
 
 
 def first_words(text: str, limit: int = 140) -> str:

@@ -10,8 +10,9 @@ from conversation_engine.entrypoints.ui import visitor
 from conversation_engine.entrypoints.ui.api import Api, ApiError, Json
 from conversation_engine.entrypoints.ui.copying import copy_button
 from conversation_engine.entrypoints.ui.replies import begin
+from conversation_engine.entrypoints.ui.talk.sources import sources
 from conversation_engine.entrypoints.ui.talk.transcript import Transcript
-from conversation_engine.entrypoints.ui.words import text_of
+from conversation_engine.entrypoints.ui.words import as_markdown, text_of
 
 CUT = {
     "cancelled": "You stopped this reply.",
@@ -30,12 +31,14 @@ def message(api: Api, transcript: Transcript, said: Json) -> None:
         return
     with st.container(key=f"{'mine' if is_mine else 'theirs'}-{said['id']}", gap="xsmall"):
         with st.chat_message("user" if is_mine else "assistant"):
-            st.markdown(text_of(said["content"]))
+            st.markdown(as_markdown(text_of(said["content"]), is_typed=is_mine))
         if said["status"] == "partial":
             cut = CUT.get(transcript.state_of(said["turn_id"]) or "", "This is the beginning of a reply.")
             st.caption(cut)
         elif said["status"] == "fallback":
             st.caption("No model could answer; this was said in its place.")
+        if not is_mine:
+            sources(api, said)
         _acts(transcript, said, is_mine=is_mine)
 
 

@@ -5,7 +5,7 @@ import streamlit as st
 from conversation_engine.entrypoints.ui import visitor
 from conversation_engine.entrypoints.ui.api import Json
 from conversation_engine.entrypoints.ui.opinions import show_opinion
-from conversation_engine.entrypoints.ui.words import ago, count, lasting, money, text_of, title_of
+from conversation_engine.entrypoints.ui.words import ago, as_markdown, count, lasting, money, text_of, title_of
 
 
 def page() -> None:
@@ -38,7 +38,7 @@ def _message(said: Json) -> None:
     is_student = said["role"] == "user"
     with st.container(key=f"{'mine' if is_student else 'theirs'}-{said['id']}", gap="xsmall"):
         with st.chat_message("user" if is_student else "assistant"):
-            st.markdown(text_of(said["content"]))
+            st.markdown(as_markdown(text_of(said["content"]), is_typed=is_student))
         facts = [f"{said['sequence_number']}"]
         if said["token_count"] is not None:
             facts.append(count(said["token_count"], "token"))

@@ -14,7 +14,7 @@ from conversation_engine.entrypoints.ui.copying import listen
 from conversation_engine.entrypoints.ui.replies import follow
 from conversation_engine.entrypoints.ui.talk import acts, end
 from conversation_engine.entrypoints.ui.talk.transcript import Transcript, load
-from conversation_engine.entrypoints.ui.words import count, money, title_of
+from conversation_engine.entrypoints.ui.words import as_markdown, count, money, title_of
 
 THINKING: Final = '<span class="thinking" role="status" aria-label="Thinking"><i></i><i></i><i></i></span>'
 CURSOR: Final = " ▍"
@@ -116,7 +116,7 @@ def _answer(api: Api, transcript: Transcript, turn: Json) -> None:
         for reply in follow(api, transcript.id, turn["id"]):
             if reply.text != shown:
                 shown = reply.text
-                place.markdown(shown + CURSOR)
+                place.markdown(as_markdown(shown) + CURSOR)
             _ = st.session_state.get("stop")  # here Streamlit may break off this run: a press of Stop, a tab that goes
     st.rerun()
 
