@@ -158,7 +158,7 @@ def test_a_document_is_uploaded_and_read(page: Page, pictures: Path) -> None:
     files = page.get_by_test_id("stFileUploaderDropzoneInput")
     files.set_input_files([{"name": "cellar.html", "mimeType": "text/html", "buffer": text}])
     expect(page.get_by_role("button", name="Remove cellar.html")).to_be_visible()
-    page.get_by_role("button", name="Upload", exact=True).click()
+    page.get_by_role("button", name="Add to your documents").click()
     expect(page.get_by_text("Ready", exact=True)).to_be_visible()
     look(page, pictures, "documents")
 

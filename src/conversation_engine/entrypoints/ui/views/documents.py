@@ -42,7 +42,7 @@ def page() -> None:
 def _upload(api: Api) -> None:
     with st.form("upload", border=True, clear_on_submit=True):
         files = st.file_uploader("Files", type=list(KINDS), accept_multiple_files=True, label_visibility="collapsed")
-        is_sent = st.form_submit_button("Upload", icon=":material/upload:")
+        is_sent = st.form_submit_button("Add to your documents", type="primary")
     if not is_sent:
         return
     if not files:
