@@ -123,7 +123,7 @@ class StorePath:
         """A turn whose first transaction is done; nobody works on it."""
         new = NewTurn(conversation_id=conversation_id, owner_id=OWNER, content=question, model="scripted/model")
         lease = Lease(holder=self.holder, expires_at=self._clock.now() + timedelta(minutes=10))
-        admission = await self._admit(new, lease=lease, policy=BusyPolicy.REJECT)
+        admission = await self._admit(new, lease=lambda: lease, policy=BusyPolicy.REJECT)
         if admission.run is None:
             raise AssertionError("the turn does not run")
         return admission.run

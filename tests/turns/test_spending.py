@@ -472,7 +472,7 @@ class TestWindow:
 
 async def _admitted(engine: ConversationEngine, conversation: Conversation) -> Any:
     new = NewTurn(conversation_id=conversation.id, owner_id=ADA, content="hi")
-    admission = await engine.turns._admit(new, lease=engine.turns._runner.lease(), policy=BusyPolicy.REJECT)
+    admission = await engine.turns._admit(new, lease=engine.turns._runner.lease, policy=BusyPolicy.REJECT)
     assert admission.run is not None
     return admission.run
 

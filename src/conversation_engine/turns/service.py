@@ -320,7 +320,7 @@ class TurnService:
 
     async def _admitted(self, new: NewTurn, policy: BusyPolicy) -> Turn:
         try:
-            admission = await self._admit(new, lease=self._runner.lease(), policy=policy)
+            admission = await self._admit(new, lease=self._runner.lease, policy=policy)
         except OverBudgetError as refused:
             await self._budgets.tell_of_refusal(refused)
             raise

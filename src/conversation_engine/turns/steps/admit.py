@@ -63,12 +63,13 @@ class AdmitStep:
         self._spending = spending
         self._repo = TurnRepo()
 
-    async def __call__(self, new: NewTurn, *, lease: Lease, policy: BusyPolicy) -> Admission:
+    async def __call__(self, new: NewTurn, *, lease: Callable[[], Lease], policy: BusyPolicy) -> Admission:
         """Write the message and the turn in one short transaction, and read the newest messages: four statements.
 
         Raises TurnInProgressError when the conversation is still answering and `policy` is not to queue,
         QueueFullError, UnknownModelError, IdempotencyKeyReusedError, OverBudgetError, UnknownPriceError, and what the
         conversation's service raises; nothing is written then. Where budgets apply it takes two more and one for each.
+        The `lease` is made when the turn is written: it may have waited for a connection longer than a lease lasts.
         """
         turn_id = TurnId(new_id())
         new = self._checked(new)
@@ -126,7 +127,14 @@ class AdmitStep:
         return self._conversations.checked_message(message)
 
     def _admit(
-        self, tx: Tx, new: NewTurn, turn_id: TurnId, message: NewMessage | None, *, lease: Lease, policy: BusyPolicy
+        self,
+        tx: Tx,
+        new: NewTurn,
+        turn_id: TurnId,
+        message: NewMessage | None,
+        *,
+        lease: Callable[[], Lease],
+        policy: BusyPolicy,
     ) -> Admission:
         if new.starts is not None:
             self._conversations.start(tx, new.conversation_id, new.starts)
@@ -135,7 +143,7 @@ class AdmitStep:
         turn = self._turn(new, turn_id, conversation, TurnState.RUNNING, answers=conversation.active_leaf_id)
         run = self._line.run_of(tx, turn, conversation)
         self._spending.reserve(tx, run)
-        are_others_first = self._repo.insert(tx, turn, lease=lease)
+        are_others_first = self._repo.insert(tx, turn, lease=lease())
         if are_others_first and policy is not BusyPolicy.INTERRUPT:
             raise _LineAheadError
         return Admission(turn=turn, run=run)
