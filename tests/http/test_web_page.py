@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
+from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from conversation_engine.domains.users.service import AccountService
@@ -153,6 +154,16 @@ class TestBehindTheDoor:
         forged = {API_HEADER: "http://evil.example", SESSION_HEADER: "forged", "cookie": "convo=mine"}
         await front(socket_scope({"host": "engine.test", "origin": "http://engine.test", **forged}), _never, _sent([]))
         assert (seen[0][API_HEADER], seen[0][SESSION_HEADER]) == ("http://127.0.0.1:8123", "mine")
+
+    async def test_a_look_at_a_page_keeps_the_cookie_for_another_month(self, app: FastAPI) -> None:
+        front = WebPages(app, api_url=None)
+        front._pages = PlainTextResponse("a page")
+        transport = httpx2.ASGITransport(app=front)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://engine.test:8000", headers=PAGE) as client:
+            client.cookies.set("convo_8000", "mine", domain="engine.test", path="/ui")
+            page = await client.get("/ui/history")
+        [cookie] = page.headers.get_list("set-cookie")
+        assert cookie.startswith("convo_8000=mine; HttpOnly; Max-Age=2592000; Path=/ui; SameSite=strict")
 
     async def test_a_page_of_another_site_opens_no_socket(self, app: FastAPI) -> None:
         messages: list[Any] = []

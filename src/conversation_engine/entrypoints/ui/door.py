@@ -100,17 +100,22 @@ def is_same_site(connection: HTTPConnection) -> bool:
     return origin is None or urlsplit(origin).netloc == connection.headers.get("host")
 
 
-def _inside(request: Request, answer: Answer) -> Response:
-    response = RedirectResponse(HOME, 303)
+def keep(response: Response, connection: HTTPConnection, session: str) -> None:
+    """Have the browser keep a sign-in for another 30 days."""
     response.set_cookie(
-        cookie_name(request),
-        answer.body["refresh_token"],
+        cookie_name(connection),
+        session,
         max_age=COOKIE_SECONDS,
         path=COOKIE_PATH,
-        secure=request.url.scheme == "https",
+        secure=connection.url.scheme == "https",
         httponly=True,
         samesite="strict",
     )
+
+
+def _inside(request: Request, answer: Answer) -> Response:
+    response = RedirectResponse(HOME, 303)
+    keep(response, request, answer.body["refresh_token"])
     return response
 
 

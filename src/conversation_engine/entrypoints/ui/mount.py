@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conversation_engine.entrypoints.ui import door
@@ -68,6 +68,7 @@ class WebPages:
             await send({"type": "websocket.close", "code": 1008})
         else:
             pages = await self._started()
+            send = _prolonging(send, connection) if _is_page(connection) else send
             await pages(self._introduced(scope, connection), receive, send)
 
     async def _started(self) -> ASGIApp:
@@ -128,6 +129,22 @@ def _is_page(connection: HTTPConnection) -> bool:
     headers = Headers(scope=connection.scope)
     is_get = connection.scope["type"] == "http" and connection.scope["method"] in ("GET", "HEAD")
     return is_get and "text/html" in headers.get("accept", "")
+
+
+def _prolonging(send: Send, connection: HTTPConnection) -> Send:
+    """A sign-in lasts 30 days from its last use, so its cookie must too."""
+    session = door.session_of(connection)
+    carrier = Response()
+    if session is not None:
+        door.keep(carrier, connection, session)
+
+    async def prolonging(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            for cookie in carrier.headers.getlist("set-cookie"):
+                MutableHeaders(scope=message).append("set-cookie", cookie)
+        await send(message)
+
+    return prolonging
 
 
 def _protected(send: Send) -> Send:
