@@ -166,7 +166,7 @@ def test_a_document_is_uploaded_and_read(page: Page, pictures: Path) -> None:
 def test_an_admin_sees_what_goes_on_and_what_it_cost(page: Page, pictures: Path) -> None:
     for name, title, word in (
         ("overview", "Overview", "Speed in the last 24 hours"),
-        ("spending", "Spending", "Tokens a day"),
+        ("spending", "Spending", "By person"),
         ("failures", "Errors", "No model call has failed."),
         ("users", "People", "There are no accounts yet."),
     ):
