@@ -42,6 +42,7 @@ SLIDING: Final[Mapping[str, Any]] = {"window_keep_share": 1.0, "recall_limit_mes
 OURS: Final[Mapping[str, Any]] = {"summary_model": "talker/minutes"}
 LOCAL_WINDOW_TOKENS: Final = 1536
 """The prompt's part of it; small, so that forty turns take a minute or two on two cores."""
+TINY_WINDOW_TOKENS: Final = 400
 LOCAL_WORDS: Final = (15, 25)
 
 
@@ -82,7 +83,7 @@ def measure(is_tiny: bool, _data: Path | None) -> list[Bar]:
     bars, rows = [], []
     for window in WINDOWS[: 1 if is_tiny else None]:
         for name, words in TALKS.items():
-            shares = [asyncio.run(_computed(words, window, s, 12 if is_tiny else TURNS)) for s in (OURS, SLIDING)]
+            shares = [asyncio.run(_computed(words, window, s, 6 if is_tiny else TURNS)) for s in (OURS, SLIDING)]
             rows.append([f"{name}, {window:,} tokens", *(f"{share:.1%}" for share in shares)])
             if words == TALKS["chat (20 and 75 words a turn)"]:
                 bars.append(
@@ -95,8 +96,8 @@ def measure(is_tiny: bool, _data: Path | None) -> list[Bar]:
                 )
     header = [f"share of common prefix, window full, {TURNS} turns", "ours", "sliding"]
     print_table("prefixes: computed", header, rows)
-    turns = 2 if is_tiny else LOCAL_TURNS
-    told = {name: asyncio.run(_reported(s, turns)) for name, s in (("ours", {}), ("sliding", SLIDING))}
+    turns, tokens = (2, TINY_WINDOW_TOKENS) if is_tiny else (LOCAL_TURNS, LOCAL_WINDOW_TOKENS)
+    told = {name: asyncio.run(_reported(s, turns, tokens)) for name, s in (("ours", {}), ("sliding", SLIDING))}
     header = [f"the local model, {turns} turns, window full", "cached tokens", "first token, median ms", "p90 ms"]
     rows = [[name, f"{cached:.1%}", f"{median:.0f}", f"{p90:.0f}"] for name, (cached, median, p90) in told.items()]
     print_table("prefixes: reported by llama.cpp", header, rows)
@@ -123,20 +124,20 @@ async def _computed(words: tuple[int, int], window: int, settings: Mapping[str, 
     return statistics.fmean(shares) if shares else 0.0
 
 
-async def _reported(settings: Mapping[str, Any], turns: int) -> tuple[float, float, float]:
+async def _reported(settings: Mapping[str, Any], turns: int, window_tokens: int) -> tuple[float, float, float]:
     """Cached over read tokens, and the median and the 90th percentile of the time to the first token."""
     questions = _Text(LOCAL_WORDS[0], seed=1)
     with tempfile.TemporaryDirectory() as folder:
         chosen = _settings(
             folder,
             model="local",
-            window_budget_tokens=LOCAL_WINDOW_TOKENS,
+            window_budget_tokens=window_tokens,
             reply_limit_tokens=24,
             local_model_slots=1,
             **settings,
         )
         async with ConversationEngine(chosen) as engine:
-            conversation_id = await _begun(engine, LOCAL_WINDOW_TOKENS, LOCAL_WORDS)
+            conversation_id = await _begun(engine, window_tokens, LOCAL_WORDS)
             await _turn(engine, conversation_id, questions.next())  # loads the model and reads the whole window
             calls = []
             for _ in range(turns):

@@ -85,7 +85,7 @@ class Truth:
 
 def measure(is_tiny: bool, data: Path | None) -> list[Bar]:
     """Print the errors beside those of simpler ways to count."""
-    return asyncio.run(_measure(12 if is_tiny else 1, data))
+    return asyncio.run(_measure(24 if is_tiny else 1, data))
 
 
 async def _measure(share: int, data: Path | None) -> list[Bar]:

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from functools import cache
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
@@ -106,15 +107,23 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
     problems.install(app)
     docs.install(app)
     _add_middleware(app, settings)
-    app.include_router(health.router)
-    for router in OPEN_ROUTERS:
-        app.include_router(router, responses={"default": {**RESPONSE}})
-    before = [AUTHENTICATED, RATE_LIMITED] if rate_rules(settings) else [AUTHENTICATED]
-    for router in ROUTERS:
-        app.include_router(router, dependencies=before, responses={"default": {**RESPONSE}})
+    app.router.routes.extend(_api(is_limited=bool(rate_rules(settings))).routes)
     app.router.routes.append(Route(PAGES_PREFIX, endpoint=pages))  # a mount does not match its own root
     app.mount(PAGES_PREFIX, pages)
     return app
+
+
+@cache
+def _api(*, is_limited: bool) -> APIRouter:
+    """Every route of the API, made once: a hundred routes and what they depend on take longer than most requests."""
+    api = APIRouter()
+    api.include_router(health.router)
+    for router in OPEN_ROUTERS:
+        api.include_router(router, responses={"default": {**RESPONSE}})
+    before = [AUTHENTICATED, RATE_LIMITED] if is_limited else [AUTHENTICATED]
+    for router in ROUTERS:
+        api.include_router(router, dependencies=before, responses={"default": {**RESPONSE}})
+    return api
 
 
 def _services(engine: ConversationEngine) -> dict[type, object]:

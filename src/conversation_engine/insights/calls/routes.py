@@ -21,12 +21,12 @@ async def list_failures(
     calls: Calls,
     *,
     search: Annotated[str | None, Query(max_length=200, description="In code, cause, model or user id.")] = None,
-    code: Word = None,
+    reason: Word = None,
     cursor: Annotated[str | None, Query(max_length=300, description="`next` or `previous` of an earlier page.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_CALLS)] = 50,
 ) -> FailedCallPage:
     """Model calls that failed, newest first, with the turns behind them. For admins."""
-    page = await calls.failures(caller, FailureFilter(search=search, code=code), cursor=cursor, limit=limit)
+    page = await calls.failures(caller, FailureFilter(search=search, code=reason), cursor=cursor, limit=limit)
     items = [FailedCallOut.of(item) for item in page.items]
     return FailedCallPage(items=items, next=page.next, previous=page.previous)
 
