@@ -25,14 +25,23 @@ pytestmark = [pytest.mark.local_model, pytest.mark.slow]
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    return os.environ | {"CE_DATA_DIR": str(tmp_path / "data")}
+    """A new user's, who has not come here through `make test ARGS=…`."""
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return outside | {"CE_DATA_DIR": str(tmp_path / "data")}
 
 
 @contextlib.contextmanager
 def running(environment: dict[str, str], port: str) -> Iterator[subprocess.Popen[bytes]]:
     """`make run`, stopped by Ctrl-C, as in a terminal: the whole group hears it."""
     command = ["make", "run", f"PORT={port}"]
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+    server = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         yield server
         os.killpg(server.pid, signal.SIGINT)

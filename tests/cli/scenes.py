@@ -54,7 +54,7 @@ class Terminal:
             stdout=other,
             stderr=other,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # or Ctrl-C would be a mere byte
+            preexec_fn=_take_terminal,
         )
         os.close(other)
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -91,6 +91,12 @@ class Terminal:
             except OSError:  # what Linux says when the last process has closed the terminal
                 return
             self._seen += chunk.decode(errors="replace")
+
+
+def _take_terminal() -> None:
+    """Or Ctrl-C would be a mere byte, and ignored where the tests themselves run in the background of a shell."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class SlowModel(http.server.ThreadingHTTPServer):

@@ -38,16 +38,19 @@ QUESTIONS = ("first question", "second question")
 WORDS = 8
 
 
+BASE = Settings(
+    model="scripted/test",
+    embedding_model="none",
+    budgets="global total 1000000 tokens",
+    lease_seconds=LEASE_SECONDS,
+    sweep_seconds=SWEEP_SECONDS,
+    on_broken_reply="retry",
+)
+
+
 def settings(url: str, mode: str) -> Settings:
     """Leases so short that a test can wait for their end; a budget that bounds nobody, but keeps books."""
-    changes: dict[str, Any] = {
-        "budgets": "global total 1000000 tokens",
-        "recovery": mode,
-        "lease_seconds": LEASE_SECONDS,
-        "sweep_seconds": SWEEP_SECONDS,
-    }
-    changes |= {"on_broken_reply": "retry"}
-    return Settings(database_url=SecretStr(url), model="scripted/test", **changes)
+    return BASE.model_copy(update={"database_url": SecretStr(url), "recovery": mode})
 
 
 def request(conversation_id: ConversationId, question: str) -> NewTurn:

@@ -59,7 +59,13 @@ DEATHS: tuple[tuple[str, ...], ...] = (
 """Where the process that was asked dies, then the one that recovers, if any."""
 MODES = ("interrupt", "retry")
 ONLY = {"recovery.after_restart": "retry", "recovery.after_record": "interrupt", "generate.after_restart": "interrupt"}
-CASES = [(mode, deaths) for mode in MODES for deaths in DEATHS if ONLY.get(deaths[-1], mode) == mode]
+CASES = [
+    pytest.param(database, mode, deaths, id=f"{database}-{mode}-{'-then-'.join(deaths)}")
+    for database in ("sqlite", "postgres")
+    for number, deaths in enumerate(DEATHS)
+    for mode in ([ONLY[deaths[-1]]] if deaths[-1] in ONLY else MODES if database == "sqlite" else [MODES[number % 2]])
+]
+"""Each death on both databases; in both modes on SQLite, in turn on PostgreSQL, whose transactions know no modes."""
 
 
 @dataclass(kw_only=True)
@@ -202,7 +208,7 @@ for _ in range({times}):
 
 @pytest.mark.crash
 class TestDeath:
-    @pytest.mark.parametrize(("mode", "deaths"), CASES, ids=[f"{mode}-{'-then-'.join(at)}" for mode, at in CASES])
+    @pytest.mark.parametrize(("database_url", "mode", "deaths"), CASES, indirect=["database_url"])
     async def test_every_promise_holds_after(
         self, hatchery: Hatchery, database_url: str, mode: str, deaths: tuple[str, ...]
     ) -> None:
