@@ -5,6 +5,7 @@ covered before it has a rule, and then this fails.
 import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -95,6 +96,23 @@ async def test_each_route_lets_in_whom_it_should(world: World, route: Route) -> 
     await check_the_refused(world, route)
     await check_ids_of_nothing(world, route)
     await check_the_allowed(world, route)
+
+
+@pytest.mark.parametrize("text", [b"\x00", b"a\x00b", b"\xff"], ids=ascii)
+async def test_a_query_that_no_database_takes_breaks_nothing(app: FastAPI, world: World, text: bytes) -> None:
+    asked = [
+        (path, parameter["name"])
+        for path, operations in app.openapi()["paths"].items()
+        for parameter in operations.get("get", {}).get("parameters", [])
+        if parameter["in"] == "query" and "string" in str(parameter["schema"])
+    ]
+    assert len(asked) > 20
+    broken = []
+    for path, name in asked:
+        response = await world["root"].get(f"{path.format(**world.ids)}?{name}={quote(text)}")
+        if response.status_code >= 500:
+            broken.append((path, name))
+    assert not broken, broken
 
 
 async def check_the_refused(world: World, route: Route) -> None:

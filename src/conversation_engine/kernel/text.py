@@ -43,3 +43,17 @@ def checked_text(text: str, *, name: str, limit_characters: int, blank_allowed: 
             field=name,
         )
     return text
+
+
+SOUGHT_LIMIT_CHARACTERS = 255
+"""The widest of the columns that are searched by what callers say."""
+
+
+def check_sought(**sought: str | None) -> None:
+    """What rows are to be looked for by, under the names of a filter. `None` is not looked for.
+
+    Raises InvalidTextError for what no row can hold: PostgreSQL refuses even to look for it.
+    """
+    for name, text in sought.items():
+        if text is not None:
+            checked_text(text, name=name, limit_characters=SOUGHT_LIMIT_CHARACTERS, blank_allowed=True)

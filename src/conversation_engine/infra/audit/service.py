@@ -9,6 +9,7 @@ from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.paging import Cursor, Page, make_page
 from conversation_engine.kernel.people import Principal, Role, require_role
+from conversation_engine.kernel.text import check_sought
 
 
 class AuditLog:
@@ -30,8 +31,9 @@ class AuditLog:
     async def list_of(
         self, caller: Principal, wanted: AuditFilter, *, cursor: str | None = None, limit: int = 50
     ) -> Page[AuditEvent]:
-        """Deeds, newest first. For admins."""
+        """Deeds, newest first. For admins. Raises InvalidTextError and InvalidCursorError."""
         require_role(caller, Role.ADMIN)
+        check_sought(actor_id=wanted.actor_id, subject_id=wanted.subject_id, action=wanted.action)
         at = None if cursor is None else Cursor.decode(cursor, types=(UUID,))
         rows = await self._database.read(lambda tx: self._repo.list_of(tx, wanted, cursor=at, count=limit + 1))
         return make_page(rows, limit=limit, cursor=at, key_of=lambda row: (row.id,))

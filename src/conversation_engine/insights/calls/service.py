@@ -13,6 +13,7 @@ from conversation_engine.insights.calls.types import FailedCall, FailureFilter, 
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.paging import Cursor, Page, make_page
 from conversation_engine.kernel.people import Principal, Role, require_role
+from conversation_engine.kernel.text import check_sought
 
 PACE_CALLS: Final = 5000
 """A percentile of more would cost memory and say the same."""
@@ -29,8 +30,12 @@ class CallService:
     async def failures(
         self, caller: Principal, wanted: FailureFilter, *, cursor: str | None = None, limit: int = 50
     ) -> Page[FailedCall]:
-        """Failed calls, newest first. For admins. With a search O(calls), else O(failed calls)."""
+        """Failed calls, newest first. For admins. With a search O(calls), else O(failed calls).
+
+        Raises InvalidTextError and InvalidCursorError.
+        """
         require_role(caller, Role.ADMIN)
+        check_sought(search=wanted.search, reason=wanted.code)
         at = None if cursor is None else Cursor.decode(cursor, types=(UUID,))
         rows = await self._database.read(lambda tx: self._repo.list_failed(tx, wanted, cursor=at, count=limit + 1))
         return make_page(rows, limit=limit, cursor=at, key_of=lambda row: (row.id,))

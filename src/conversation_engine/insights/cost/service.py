@@ -15,11 +15,9 @@ from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import ConversationId, UserId, parse_id
 from conversation_engine.kernel.money import exact_dollars
 from conversation_engine.kernel.people import Principal, Role
-from conversation_engine.kernel.text import checked_text
+from conversation_engine.kernel.text import check_sought
 
 DEFAULT_PERIOD: Final = timedelta(days=30)
-USER_LIMIT_CHARACTERS: Final = 255
-"""The column's width."""
 
 
 class CostService:
@@ -47,8 +45,7 @@ class CostService:
         """
         if not 1 <= limit <= MOST_GROUPS:
             raise InvalidInputError(f"`limit` is {limit}; it must be between 1 and {MOST_GROUPS}.", field="limit")
-        if user_id is not None:
-            checked_text(user_id, name="user id", limit_characters=USER_LIMIT_CHARACTERS)
+        check_sought(user_id=user_id)
         start, end = self._period(start, end)
         return CostQuestion(
             by=by,

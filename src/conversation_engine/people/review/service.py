@@ -11,6 +11,7 @@ from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.kernel.ids import ConversationId, PersonaId, UserId
 from conversation_engine.kernel.paging import Cursor, Page, make_page
 from conversation_engine.kernel.people import Principal, Role, require_role
+from conversation_engine.kernel.text import check_sought
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.types import Turn
 
@@ -36,8 +37,12 @@ class ReviewService:
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Conversation]:
-        """For teachers the sessions with their clients, for admins all conversations; newest first."""
+        """For teachers the sessions with their clients, for admins all conversations; newest first.
+
+        Raises InvalidTextError and InvalidCursorError.
+        """
         require_role(caller, Role.TEACHER, Role.ADMIN)
+        check_sought(student_id=student_id)
         is_admin = caller.role is Role.ADMIN
         wanted = SessionFilter(
             owner_id=student_id,
