@@ -37,6 +37,11 @@ class ToldModel:
         """End the reply well."""
         self._lines.put_nowait(None)
 
+    @property
+    def has_unsaid(self) -> bool:
+        """Whether there is something that it was told and has not said."""
+        return not self._lines.empty()
+
     def break_with(self, error: ModelError) -> None:
         """End the reply badly."""
         self._lines.put_nowait(error)

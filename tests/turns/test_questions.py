@@ -9,15 +9,20 @@ from conversation_engine.domains.context.questions import asking
 from conversation_engine.domains.context.questions.talk import Said, Talk
 from conversation_engine.domains.conversations.errors import ConversationNotFoundError
 from conversation_engine.domains.conversations.types import BEGINNING, MessageRole, NewConversation, NewMessage
+from conversation_engine.domains.limits.types import BudgetScope
 from conversation_engine.domains.llm.errors import OverloadedError
+from conversation_engine.domains.llm.settings import PriceSetting
 from conversation_engine.domains.llm.types import TokenUsage
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.ids import ConversationId, MessageId
+from conversation_engine.kernel.people import Role
 from conversation_engine.testing import Fail, Pause, Say, ScriptedModel
 from conversation_engine.turns.types import NewTurn
 from tests.conftest import OpenEngine
-from tests.turns.scenes import ADA
+from tests.turns.scenes import ADA, count, rows
+from tests.turns.test_spending import bound, check_books
+from tests.turns.test_titles import DEAR
 
 
 class TestParse:
@@ -116,6 +121,34 @@ class TestWithAModel:
         await engine.database.write(lambda tx: tx.execute(gone))
         found = await engine.questions.analyze_follow_up(talk, "Where are they?", owner_id=ADA)
         assert found.follow_up.decided_by == "rules"
+
+
+class TestWhatItCosts:
+    async def test_is_paid_from_the_budgets_of_who_asks(self, open_engine: OpenEngine) -> None:
+        model = ScriptedModel(usage=TokenUsage(input_tokens=50, cached_tokens=0, output_tokens=7))
+        model.then(Say(json.dumps(VERDICT)))
+        engine = await open_engine(model, understanding_model="scripted/reader")
+        await bound(engine, tokens=100_000)
+        await bound(engine, BudgetScope.ROLE, "student", tokens=100_000)
+        talk = await talk_of(engine)
+        new = NewTurn(conversation_id=talk, owner_id=ADA, content=None, role=Role.STUDENT)
+        asked = await engine.questions.ask(new, "Where are they found?")
+        await engine.turns.wait(asked.turn)
+        assert asked.understanding.follow_up.decided_by == "model"
+        spent, _ = await check_books(engine)
+        assert spent == 2 * 57
+        assert {row["spent_tokens"] for row in await rows(engine, "SELECT * FROM budget_accounts")} == {spent}
+
+    @pytest.mark.parametrize("prices", [DEAR, {}])
+    async def test_where_no_budget_covers_it_the_rules_decide(
+        self, open_engine: OpenEngine, prices: dict[str, PriceSetting]
+    ) -> None:
+        model = ScriptedModel()
+        engine = await open_engine(model, understanding_model="scripted/reader", model_prices=prices)
+        await bound(engine, dollars="0.01")
+        found = await engine.questions.analyze_follow_up(await talk_of(engine), "Where are they found?", owner_id=ADA)
+        assert found.follow_up.decided_by == "rules"
+        assert (len(model.requests), await count(engine, "ledger")) == (0, 0)
 
 
 class TestAsk:

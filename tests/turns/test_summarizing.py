@@ -43,6 +43,9 @@ class Secretary:
         """For minutes."""
         self.shown: list[list[str]] = []
         """Of the conversation, for each reply."""
+        self.stops_short = False
+        """Says half of the minutes, and then nothing any more."""
+        self.has_begun = asyncio.Event()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         if request.model != "minutes":
@@ -56,6 +59,9 @@ class Secretary:
                 raise answer
             if answer:
                 yield TextDelta(text=answer)
+            if self.stops_short:
+                self.has_begun.set()
+                await asyncio.sleep(60)
         yield ReplyFinished(finish_reason="stop", usage=USAGE)
 
     async def warm_up(self) -> None:
@@ -240,6 +246,23 @@ class TestProcesses:
         await engines[0].jobs.drain(seconds=20)
         lasts = [row["last_sequence"] for row in await summaries(engines[0])]
         assert len(lasts) == len(set(lasts)) == len(secretary.asked)
+
+    async def test_one_that_is_stopped_in_the_middle_keeps_no_half_of_it(self, open_engine: OpenEngine) -> None:
+        secretary = Secretary()
+        secretary.stops_short = True
+        leaving = await open_engine(secretary, **SMALL)
+        await bound(leaving, tokens=1_000_000)
+        conversation = await begin(leaving)
+        await talk(leaving, conversation.id, 14, drain=False)
+        async with asyncio.timeout(10):
+            await secretary.has_begun.wait()
+        await leaving.jobs.aclose()
+        assert await summaries(leaving) == []
+        await check_books(leaving)
+        secretary.stops_short = False
+        heir = await open_engine(secretary, **SMALL)
+        await heir.jobs.drain(seconds=20)
+        assert [row["error_code"] for row in await summaries(heir)] == [None]
 
     async def test_one_that_left_before_it_was_made_leaves_it_to_the_next(self, open_engine: OpenEngine) -> None:
         secretary = Secretary()

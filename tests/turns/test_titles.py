@@ -1,6 +1,7 @@
 """Titles that nobody has given: with the reply or in the background, and never instead of a person's."""
 
 import asyncio
+from decimal import Decimal
 
 import pytest
 
@@ -10,6 +11,7 @@ from conversation_engine.domains.llm.errors import (
     ModelError,
     OverloadedError,
 )
+from conversation_engine.domains.llm.settings import PriceSetting
 from conversation_engine.domains.llm.types import TokenUsage
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.kernel.ids import ConversationId
@@ -17,6 +19,7 @@ from conversation_engine.testing import Fail, Say, ScriptedModel
 from conversation_engine.turns.titles import as_title
 from tests.conftest import OpenEngine
 from tests.turns.scenes import ADA, ToldModel, Watcher, answered, ask, begin, count, rows
+from tests.turns.test_spending import bound, check_books
 
 BY_A_MODEL = {"titles": "scripted/namer", "retry_count": 0}
 QUESTION = "What is a shield volcano?"
@@ -177,6 +180,75 @@ class TestByAModel:
     async def test_one_that_nobody_has_is_refused_at_the_start(self, open_engine: OpenEngine) -> None:
         with pytest.raises(BadModelSettingError):
             await open_engine(ScriptedModel(), titles="nobody/nothing")
+
+
+DEAR = {
+    "scripted/test": PriceSetting(input=Decimal(0), output=Decimal(0)),
+    "scripted/*": PriceSetting(input=Decimal(1000), output=Decimal(1000)),
+}
+"""Replies are free, all else is dear."""
+
+
+class TestWhatItCosts:
+    async def test_is_paid_from_the_budgets_of_the_owner(self, open_engine: OpenEngine) -> None:
+        engine = await open_engine(naming("Shield volcanoes"), **BY_A_MODEL)
+        await bound(engine, tokens=100_000)
+        assert await title_of(engine, await asked(engine)) == "Shield volcanoes"
+        spent, _ = await check_books(engine)
+        [account] = await rows(engine, "SELECT * FROM budget_accounts")
+        assert account["spent_tokens"] == spent == 2 * 57
+
+    async def test_is_not_spent_where_no_budget_covers_it(self, open_engine: OpenEngine) -> None:
+        model = naming("Shield volcanoes")
+        engine = await open_engine(model, **BY_A_MODEL, model_prices=DEAR)
+        await bound(engine, dollars="0.01")
+        assert await title_of(engine, await asked(engine)) == BY_RULES
+        assert len(model.requests) == 1
+        await check_books(engine)
+
+    async def test_stays_on_record_of_a_conversation_that_is_deleted_meanwhile(self, open_engine: OpenEngine) -> None:
+        model = ToldModel()
+        engine = await open_engine(model, titles="conversation")
+        await bound(engine, tokens=100_000)
+        conversation = await begin(engine)
+        model.say("A broad one.")
+        model.finish()
+        await answered(engine, await ask(engine, conversation.id, QUESTION))
+        async with asyncio.timeout(10):
+            while model.calls < 2:
+                await asyncio.sleep(0.005)
+        await engine.conversations.delete(conversation.id, owner_id=ADA)
+        model.say("Shield volcanoes")
+        model.finish()
+        await engine.jobs.drain(seconds=20)
+        calls = await rows(engine, "SELECT input_tokens, parameters FROM llm_requests ORDER BY id")
+        assert calls[1]["input_tokens"] > 0
+        assert calls[1]["parameters"] in ({}, "{}")
+        spent, _ = await check_books(engine)
+        [account] = await rows(engine, "SELECT * FROM budget_accounts")
+        assert account["spent_tokens"] == spent
+
+    async def test_of_a_process_that_is_stopped_in_it_is_on_record_and_no_half_title_is_kept(
+        self, open_engine: OpenEngine
+    ) -> None:
+        model = ToldModel()
+        leaving = await open_engine(model, titles="conversation")
+        await bound(leaving, tokens=100_000)
+        conversation = await begin(leaving)
+        model.say("A broad one.")
+        model.finish()
+        await answered(leaving, await ask(leaving, conversation.id, QUESTION))
+        model.say("Shie")
+        async with asyncio.timeout(10):
+            while model.calls < 2 or model.has_unsaid:
+                await asyncio.sleep(0.005)
+        await leaving.jobs.aclose()
+        heir = await open_engine(ScriptedModel(), titles="conversation", jobs_at_once=0)
+        assert (await heir.conversations.get(conversation.id, owner_id=ADA)).title is None
+        assert await count(heir, "jobs") == 1
+        await check_books(heir)
+        statuses = await rows(heir, "SELECT status FROM llm_requests ORDER BY id")
+        assert statuses[1]["status"] == "cancelled"
 
 
 @pytest.mark.local_model

@@ -64,7 +64,7 @@ from conversation_engine.turns.questions import QuestionService
 from conversation_engine.turns.resolving import StandaloneQuestions
 from conversation_engine.turns.runner import OnUsed
 from conversation_engine.turns.service import TurnService
-from conversation_engine.turns.spending import CallSpending
+from conversation_engine.turns.side_calls import SideCalls
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.retrieve import RetrieveStep
 from conversation_engine.turns.steps.understand import UnderstandStep
@@ -244,26 +244,16 @@ def make_turns(
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
     conversations = ConversationService(database, clock=clock, settings=settings, ledger=ledger, llm=llm)
     pins = PinService(conversations=conversations, clock=clock, settings=settings, ledger=ledger)
-    summaries, words = SummaryService(), WordService()
-    keeper = SummaryKeeper(
+    chores = _make_chores(
         database,
+        llm,
         conversations=conversations,
-        summaries=summaries,
-        llm=llm,
-        jobs=jobs,
-        clock=clock,
         settings=settings,
-        spending=CallSpending(budgets=budgets, llm=llm),
+        clock=clock,
+        budgets=budgets,
+        jobs=jobs,
+        reader=reader,
     )
-    learner = WordLearner(database, conversations=conversations, words=words, jobs=jobs)
-    titles = TitleMaker(
-        database, conversations=conversations, llm=llm, jobs=jobs, topics=reader.topics, settings=settings
-    )
-    jobs.register(WORDS_JOB, learner)
-    if settings.summary_model is not None:
-        jobs.register(SUMMARY_JOB, keeper)
-    if titles.model is not None:
-        jobs.register(TITLE_JOB, titles)
     turns = TurnService(
         database,
         conversations=conversations,
@@ -278,15 +268,56 @@ def make_turns(
             database,
             conversations=conversations,
             pins=pins,
-            summaries=summaries,
-            words=words,
+            summaries=SummaryService(),
+            words=WordService(),
             llm=llm,
             settings=settings,
         ),
-        chores=Chores(keepers=(keeper, learner, titles), title_for=titles.at_once),
+        chores=chores,
         on_used=_token_counter(rates) if rates.counts_tokens else None,
     )
     return WritePath(conversations=conversations, pins=pins, turns=turns)
+
+
+def _make_chores(
+    database: Database,
+    llm: LlmService,
+    *,
+    conversations: ConversationService,
+    settings: Settings,
+    clock: Clock,
+    budgets: BudgetService,
+    jobs: JobQueue,
+    reader: QuestionReader,
+) -> Chores:
+    """What is done after a turn; `jobs` is told who does it."""
+    calls = SideCalls(database, conversations=conversations, llm=llm, budgets=budgets)
+    keeper = SummaryKeeper(
+        database,
+        conversations=conversations,
+        summaries=SummaryService(),
+        llm=llm,
+        jobs=jobs,
+        clock=clock,
+        settings=settings,
+        calls=calls,
+    )
+    learner = WordLearner(database, conversations=conversations, words=WordService(), jobs=jobs)
+    titles = TitleMaker(
+        database,
+        conversations=conversations,
+        llm=llm,
+        jobs=jobs,
+        calls=calls,
+        topics=reader.topics,
+        settings=settings,
+    )
+    jobs.register(WORDS_JOB, learner)
+    if settings.summary_model is not None:
+        jobs.register(SUMMARY_JOB, keeper)
+    if titles.model is not None:
+        jobs.register(TITLE_JOB, titles)
+    return Chores(keepers=(keeper, learner, titles), title_for=titles.at_once)
 
 
 def make_reader(settings: Settings) -> QuestionReader:
@@ -301,16 +332,18 @@ class QuestionParts(Protocol):
     conversations: ConversationService
     turns: TurnService
     llm: LlmService
+    budgets: BudgetService
 
 
 def make_questions(engine: QuestionParts, reader: QuestionReader, *, settings: Settings) -> QuestionService:
     """Has questions understood and answered."""
+    calls = SideCalls(engine.database, conversations=engine.conversations, llm=engine.llm, budgets=engine.budgets)
     return QuestionService(
         engine.database,
         conversations=engine.conversations,
         turns=engine.turns,
-        llm=engine.llm,
-        understand=UnderstandStep(reader=reader, llm=engine.llm, settings=settings),
+        calls=calls,
+        understand=UnderstandStep(reader=reader, llm=engine.llm, calls=calls, settings=settings),
         topics=reader.topics,
     )
 

@@ -10,22 +10,18 @@ from conversation_engine.domains.context.questions.topics import Topics, TopicTr
 from conversation_engine.domains.context.questions.types import FollowUp, Understanding
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import Conversation, Utterance
-from conversation_engine.domains.llm.service import LlmService
-from conversation_engine.domains.llm.types import Attempt
-from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
-from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.kernel.ids import ConversationId, UserId
 from conversation_engine.turns.resolving import everything_said, said_of
 from conversation_engine.turns.service import TurnService
-from conversation_engine.turns.spending import total_usage
-from conversation_engine.turns.steps.understand import UnderstandStep
+from conversation_engine.turns.side_calls import SideCalls
+from conversation_engine.turns.steps.understand import UnderstandStep, Understood
 from conversation_engine.turns.types import AskedQuestion, NewTurn, Turn
 
 METADATA_KEY = "understanding"
 """Where a message says how it was understood."""
 TOPIC_MESSAGES: Final = 200
 """How many of the newest messages are cut into segments."""
-_log = get_logger(__name__)
 
 
 class QuestionService:
@@ -37,14 +33,14 @@ class QuestionService:
         *,
         conversations: ConversationService,
         turns: TurnService,
-        llm: LlmService,
+        calls: SideCalls,
         understand: UnderstandStep,
         topics: TopicTracker,
     ) -> None:
         self._database = database
         self._conversations = conversations
         self._turns = turns
-        self._llm = llm
+        self._calls = calls
         self._understand = understand
         self._topics = topics
 
@@ -56,8 +52,8 @@ class QuestionService:
         Two statements, some milliseconds; one model call more where `CE_UNDERSTANDING_MODEL` names one.
         """
         conversation, said = await self._read(conversation_id, owner_id)
-        understood = await self._understand(query, said, conversation)
-        await self._record(conversation, understood.attempts)
+        understood = await self._understand(query, said, conversation, role=None)
+        await self._record(conversation, understood)
         return understood.understanding
 
     async def topics(self, conversation_id: ConversationId, *, owner_id: UserId) -> Topics:
@@ -83,9 +79,9 @@ class QuestionService:
         said: Sequence[Said] = ()
         if new.starts is None:
             conversation, said = await self._read(new.conversation_id, new.owner_id)
-        understood = await self._understand(query, said, conversation)
+        understood = await self._understand(query, said, conversation, role=new.role)
         if conversation is not None:
-            await self._record(conversation, understood.attempts)
+            await self._record(conversation, understood)
         metadata = {**new.message_metadata, METADATA_KEY: as_json(understood.understanding)}
         turn = await self._turns.submit(replace(new, content=query, message_metadata=metadata))
         understanding = understood.understanding
@@ -101,19 +97,11 @@ class QuestionService:
         conversation, newest = await self._database.read(work)
         return conversation, said_of(newest)
 
-    async def _record(self, conversation: Conversation, attempts: Sequence[Attempt]) -> None:
-        if not attempts:
-            return
-
-        def work(tx: Tx) -> None:
-            self._conversations.add_usage(tx, conversation.id, total_usage(attempts))
-            for attempt in attempts:
-                self._llm.record(tx, attempt)
-
-        try:
-            await self._database.write(work)
-        except ConstraintViolation:  # deleted meanwhile
-            _log.info("question.call_dropped", conversation_id=conversation.id)
+    async def _record(self, conversation: Conversation, understood: Understood) -> None:
+        calls_id = understood.calls_id
+        if calls_id is not None:
+            attempts = understood.attempts
+            await self._database.write(lambda tx: self._calls.book(tx, conversation, attempts, calls_id=calls_id))
 
     async def _as_stored(self, turn: Turn, understanding: Understanding) -> Understanding:
         """As it was understood when the turn was admitted; `understanding` while its message waits in line."""

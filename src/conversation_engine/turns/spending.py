@@ -10,7 +10,7 @@ from conversation_engine.domains.conversations.service import ConversationServic
 from conversation_engine.domains.conversations.types import Content, Conversation, Usage, Utterance
 from conversation_engine.domains.limits.service import BudgetService, payers_of
 from conversation_engine.domains.limits.types import Amount, Expected, Payers
-from conversation_engine.domains.llm.service import LlmService, ModelCall
+from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, count_tokens, ratio_for
 from conversation_engine.domains.llm.types import Attempt
 from conversation_engine.infra.db.database import Tx
@@ -111,40 +111,6 @@ class TurnSpending:
         own = tokens + more_tokens + (count_tokens(prompt) if prompt else 0)
         overhead = (count + 2) * (MESSAGE_OVERHEAD_TOKENS + 1)  # every message's own count is rounded up
         return min(window, ceil(own * ratio_for(card)) + overhead)
-
-
-class CallSpending:
-    """For model calls beside turns, such as those for summaries: promised and settled under an id of their own.
-
-    What a process that dies has promised is released as that of a deleted turn is. Joins the caller's transaction.
-    """
-
-    def __init__(self, *, budgets: BudgetService, llm: LlmService) -> None:
-        self._budgets = budgets
-        self._llm = llm
-
-    @property
-    def may_bound_any(self) -> bool:
-        """Whether there are budgets at all. No I/O."""
-        return self._budgets.may_be_any
-
-    def reserve(self, tx: Tx, call: ModelCall, conversation: Conversation, *, calls: int) -> None:
-        """Promise so many such calls, in the name of its `turn_id`. Raises OverBudgetError or UnknownPriceError."""
-        payers = payers_of(call.owner_id, None, conversation=conversation.id, persona=conversation.persona_id)
-        if not self._budgets.may_apply(payers):
-            return
-        most = self._llm.most(call.card, call.sampling, input_tokens=call.input_tokens)
-
-        def dollars() -> Decimal | None:
-            price = most.dollars()
-            return None if price is None else price * calls
-
-        self._budgets.reserve(tx, call.turn_id, payers, Expected(tokens=most.tokens * calls, dollars=dollars))
-
-    def settle(self, tx: Tx, attempts: Sequence[Attempt], *, calls_id: TurnId) -> None:
-        """Put what the calls came to in the place of what was promised. Idempotent."""
-        if self._budgets.may_be_any:
-            self._budgets.settle(tx, calls_id, spent_on(attempts))
 
 
 def spent_on(attempts: Sequence[Attempt]) -> Amount:

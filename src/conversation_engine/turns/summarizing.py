@@ -4,6 +4,7 @@ When a window is three quarters full, what will be left out of it first is summe
 The window uses the new one from the turn on in which it has to drop those messages: its beginning changes once.
 """
 
+import asyncio
 import math
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,7 +20,6 @@ from conversation_engine.domains.conversations.errors import ConversationNotFoun
 from conversation_engine.domains.conversations.paths.service import PathService
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import Conversation, MessageRole, Utterance
-from conversation_engine.domains.limits.errors import OverBudgetError, UnknownPriceError
 from conversation_engine.domains.llm.errors import ModelError
 from conversation_engine.domains.llm.service import Answer, LlmService, ModelCall
 from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, count_tokens, ratio_for, tokens_for
@@ -33,7 +33,7 @@ from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId
 from conversation_engine.turns.run import TurnRun
-from conversation_engine.turns.spending import CallSpending, total_usage
+from conversation_engine.turns.side_calls import SideCalls
 
 JOB_KIND: Final = "summary"
 OWN_MODEL: Final = "conversation"
@@ -81,14 +81,14 @@ class SummaryKeeper:
         jobs: JobQueue,
         clock: Clock,
         settings: ContextSettings,
-        spending: CallSpending,
+        calls: SideCalls,
     ) -> None:
         self._database = database
         self._conversations = conversations
         self._paths = PathService(conversations)
         self._summaries = summaries
         self._llm = llm
-        self._spending = spending
+        self._calls = calls
         self._jobs = jobs
         self._clock = clock
         self._settings = settings
@@ -140,19 +140,12 @@ class SummaryKeeper:
 
     async def _refusal(self, block: _Block, parts: Sequence[Sequence[LLMMessage]]) -> EngineError | None:
         """Why the owner's budgets do not cover these calls; `None`: they do, and it is promised."""
-        if not self._spending.may_bound_any:
+        if not self._calls.may_be_bounded:
             return None
         largest = max((self._shown(block.before.text if block.before else "", part) for part in parts), key=_length)
-        call, conversation = self._call(block, largest, ()), block.conversation
+        call = self._call(block, largest, ())
         call = replace(call, input_tokens=call.input_tokens + self._settings.summary_limit_tokens)  # the minutes grow
-        try:
-            await self._database.write(
-                lambda tx: self._spending.reserve(tx, call, conversation, calls=len(parts) * TRIES)
-            )
-        except (OverBudgetError, UnknownPriceError) as refused:
-            _log.info("summary.refused", conversation_id=conversation.id, error=refused.code)
-            return refused
-        return None
+        return await self._calls.refusal(call, block.conversation, calls=len(parts) * TRIES)
 
     def _due(self, run: TurnRun) -> NewJob | None:
         window, conversation = run.window, run.conversation
@@ -236,6 +229,9 @@ class SummaryKeeper:
             heard: list[str] = []
             answer = await self._llm.answer(self._call(block, shown, attempts), on_text=heard.append)
             attempts += answer.attempts
+            if answer.was_stopped:
+                await self._record_failed(block, attempts)
+                raise asyncio.CancelledError  # half of the minutes are none: the next process begins anew
             if isinstance(answer.error, ModelError) and answer.error.is_transient and not heard:
                 await self._record_failed(block, attempts)
                 raise answer.error
@@ -286,21 +282,17 @@ class SummaryKeeper:
         )
 
     def _keep(self, tx: Tx, block: _Block, summary: Summary, attempts: Sequence[Attempt]) -> None:
-        self._record(tx, block, attempts)
+        self._calls.book(tx, block.conversation, attempts, calls_id=block.calls_id)
         self._summaries.add(tx, summary)
         self._paths.note_summary(tx, block.conversation, through=summary.last_sequence)
 
     async def _record_failed(self, block: _Block, attempts: Sequence[Attempt]) -> None:
         try:
-            await self._database.write(lambda tx: self._record(tx, block, attempts))
+            await self._database.write(
+                lambda tx: self._calls.book(tx, block.conversation, attempts, calls_id=block.calls_id)
+            )
         except ConstraintViolation:
             _log.info("summary.dropped", conversation_id=block.conversation.id)
-
-    def _record(self, tx: Tx, block: _Block, attempts: Sequence[Attempt]) -> None:
-        self._conversations.add_usage(tx, block.conversation.id, total_usage(attempts))
-        for attempt in attempts:
-            self._llm.record(tx, attempt)
-        self._spending.settle(tx, attempts, calls_id=block.calls_id)
 
 
 def _length(shown: Sequence[LLMMessage]) -> int:

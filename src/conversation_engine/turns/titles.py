@@ -4,6 +4,7 @@ By rules: from the first question, written with the first reply, in the same sta
 after the first turn. Either way the statement itself leaves a title alone that is there by then.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +20,7 @@ from conversation_engine.domains.llm.errors import ModelError
 from conversation_engine.domains.llm.service import LlmService, ModelCall
 from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, tokens_for
 from conversation_engine.domains.llm.types import Attempt, LLMMessage, Sampling
-from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
+from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.jobs.types import Job, NewJob
@@ -27,7 +28,7 @@ from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.ids import ConversationId, TurnId, UserId
 from conversation_engine.turns.resolving import said_of
 from conversation_engine.turns.run import TurnRun
-from conversation_engine.turns.spending import total_usage
+from conversation_engine.turns.side_calls import SideCalls
 from conversation_engine.turns.types import TurnState
 
 JOB_KIND: Final = "title"
@@ -63,6 +64,7 @@ class TitleMaker:
         conversations: ConversationService,
         llm: LlmService,
         jobs: JobQueue,
+        calls: SideCalls,
         topics: TopicTracker,
         settings: UnderstandingSettings,
     ) -> None:
@@ -71,6 +73,7 @@ class TitleMaker:
         self._titles = TitleService()
         self._llm = llm
         self._jobs = jobs
+        self._calls = calls
         self._topics = topics
         self._how = settings.titles
         self.model = None if self._how in (OFF, RULES) else self._how
@@ -95,24 +98,34 @@ class TitleMaker:
             _log.warning("title.not_asked_for", turn_id=run.turn.id, error=type(error).__name__)
 
     async def __call__(self, job: Job) -> None:
-        """Name it by the model, or by rules where its answer is no title. Raises a ModelError where it is away."""
+        """Name it by the model, or by rules where its answer is no title or no budget covers it.
+
+        Raises a ModelError where the model is away.
+        """
         unnamed = await self._database.read(lambda tx: self._unnamed(tx, job))
         if unnamed is None:
             return
+        call = self._call(unnamed, job)
+        if await self._calls.refusal(call, unnamed.conversation) is not None:
+            await self._keep(unnamed, self._topics.title(unnamed.said))
+            return
         heard: list[str] = []
-        answer = await self._llm.answer(self._call(unnamed, job), on_text=heard.append)
+        answer = await self._llm.answer(call, on_text=heard.append)
         if isinstance(answer.error, ModelError) and answer.error.is_transient and not heard:
-            await self._keep(unnamed, None, answer.attempts)
+            await self._keep(unnamed, None, answer.attempts, calls_id=call.turn_id)
             raise answer.error
+        if answer.was_stopped:
+            await self._keep(unnamed, None, answer.attempts, calls_id=call.turn_id)
+            raise asyncio.CancelledError  # the next process begins anew
         title = as_title("".join(heard)) if answer.error is None else None
-        await self._keep(unnamed, title or self._topics.title(unnamed.said), answer.attempts)
+        await self._keep(unnamed, title or self._topics.title(unnamed.said), answer.attempts, calls_id=call.turn_id)
 
     async def give_up(self, job: Job, error_code: str) -> None:
         """The model stayed away: by rules, then."""
         _log.warning("title.given_up", conversation_id=job.key, error=error_code)
         unnamed = await self._database.read(lambda tx: self._unnamed(tx, job))
         if unnamed is not None:
-            await self._keep(unnamed, self._topics.title(unnamed.said), ())
+            await self._keep(unnamed, self._topics.title(unnamed.said))
 
     def _unnamed(self, tx: Tx, job: Job) -> _Unnamed | None:
         try:
@@ -128,21 +141,24 @@ class TitleMaker:
             return None
         return _Unnamed(conversation=conversation, said=said)
 
-    async def _keep(self, unnamed: _Unnamed, title: str | None, attempts: Sequence[Attempt]) -> None:
-        conversation_id = unnamed.conversation.id
+    async def _keep(
+        self,
+        unnamed: _Unnamed,
+        title: str | None,
+        attempts: Sequence[Attempt] = (),
+        *,
+        calls_id: TurnId | None = None,
+    ) -> None:
+        """`calls_id`: where a model was asked, which may have made no call."""
+        conversation = unnamed.conversation
 
         def work(tx: Tx) -> None:
+            if calls_id is not None:
+                self._calls.book(tx, conversation, attempts, calls_id=calls_id)
             if title:
-                self._titles.name_if_unnamed(tx, conversation_id, title)
-            if attempts:
-                self._conversations.add_usage(tx, conversation_id, total_usage(attempts))
-            for attempt in attempts:
-                self._llm.record(tx, attempt)
+                self._titles.name_if_unnamed(tx, conversation.id, title)
 
-        try:
-            await self._database.write(work)
-        except ConstraintViolation:  # deleted meanwhile
-            _log.info("title.dropped", conversation_id=conversation_id)
+        await self._database.write(work)
 
     def _by_rules(self, newest_first: Sequence[Utterance]) -> str | None:
         questions = [one for one in reversed(newest_first) if one.role.value == "user" and isinstance(one.content, str)]

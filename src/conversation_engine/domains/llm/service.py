@@ -59,6 +59,12 @@ class Answer:
     error: EngineError | None
     """A ModelError, or an InternalError where an adapter of ours broke; `None` too when the task was cancelled."""
 
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the task was cancelled in it: whoever awaited this is to end, too."""
+        is_whole = bool(self.attempts) and self.attempts[-1].status is AttemptStatus.COMPLETED
+        return self.error is None and not is_whole
+
 
 class LlmService:
     """Retries, fallback models and what is known of models that fail live here; belongs to one event loop."""

@@ -19,6 +19,8 @@ from conversation_engine.domains.llm.types import Attempt, LLMMessage, Sampling
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.ids import TurnId
+from conversation_engine.kernel.people import Role
+from conversation_engine.turns.side_calls import SideCalls
 
 OWN_MODEL: Final = "conversation"
 REPLY_LIMIT_TOKENS: Final = 300
@@ -30,36 +32,48 @@ class Understood:
     """A question's meaning, and the model calls that it took."""
 
     understanding: Understanding
-    attempts: Sequence[Attempt]
+    attempts: Sequence[Attempt] = ()
+    calls_id: TurnId | None = None
+    """What they have for a turn; `None`: no model was asked."""
 
 
 class UnderstandStep:
     """Reads questions. Never fails: where the model does not help, the rules decide."""
 
-    def __init__(self, *, reader: QuestionReader, llm: LlmService, settings: UnderstandingSettings) -> None:
+    def __init__(
+        self, *, reader: QuestionReader, llm: LlmService, calls: SideCalls, settings: UnderstandingSettings
+    ) -> None:
         self._reader = reader
         self._llm = llm
+        self._calls = calls
         self._settings = settings
 
-    async def __call__(self, query: str, said: Sequence[Said], conversation: Conversation | None) -> Understood:
-        """What `query` means after `said` (oldest first). At most one model call, none where nothing was said."""
+    async def __call__(
+        self, query: str, said: Sequence[Said], conversation: Conversation | None, *, role: Role | None
+    ) -> Understood:
+        """What `query` means after `said` (oldest first). At most one model call, none where nothing was said.
+
+        Where no budget of the owner's covers the call, the rules decide. `role`: of who asks, where it is known.
+        """
         rules = self._reader.understand(query, said)
         model = self._settings.understanding_model
         if model is None or conversation is None or not rules.follow_up.context:
-            return Understood(understanding=rules, attempts=())
+            return Understood(understanding=rules)
         try:
             call = self._call(query, said, conversation, model=model)
         except UnknownModelError as error:
             _log.warning("question.model_unknown", model=error.detail)
-            return Understood(understanding=rules, attempts=())
+            return Understood(understanding=rules)
+        if await self._calls.refusal(call, conversation, role=role) is not None:
+            return Understood(understanding=rules)
         text, answer = await self._asked(call)
         reading = asking.parse(text, query, self._settings.intents)
         if reading is None:
             _log.warning("question.not_understood", conversation_id=conversation.id, model=call.card.name)
-            return Understood(understanding=rules, attempts=answer.attempts)
+            return Understood(understanding=rules, attempts=answer.attempts, calls_id=call.turn_id)
         added = asking.added_words(query, reading.standalone)
         found = asking.merge(rules, reading, leans_on=leant_on(Talk.of(said), added))
-        return Understood(understanding=found, attempts=answer.attempts)
+        return Understood(understanding=found, attempts=answer.attempts, calls_id=call.turn_id)
 
     async def _asked(self, call: ModelCall) -> tuple[str, Answer]:
         heard: list[str] = []
