@@ -17,6 +17,8 @@ from tests.db.test_message_tree import NOW, conversations, messages, migrate
 calls = schema().tables["llm_requests"]
 LINKS = select(messages.c.sequence_number, messages.c.llm_request_id).order_by(messages.c.sequence_number)
 
+COUNTED = select(messages.c.counted_tokens).order_by(messages.c.sequence_number)
+
 
 @pytest.fixture
 def database_url(empty_database_url: str) -> str:
@@ -35,7 +37,7 @@ def converse(tx: Tx) -> list[str]:
     tx.execute(insert(calls).values(id=made, conversation_id=talk, turn_id=new_id(), **call, **owned))
     said = {"content": "hi", "content_format": "text", "status": "complete", "metadata": {}, "conversation_id": talk}
     for number, role in enumerate(("user", "assistant"), start=1):
-        link = {"llm_request_id": made if role == "assistant" else None}
+        link = {"llm_request_id": made if role == "assistant" else None, "token_count": 9}
         tx.execute(insert(messages).values(id=new_id(), role=role, sequence_number=number, **link, **said, **owned))
     return [talk, made]
 
@@ -53,6 +55,7 @@ class TestUpgrade:
             talk, made = await database.write(converse)
             await upgrade(database)
             assert await links(database) == [(1, None), (2, made)]
+            assert await database.read(lambda tx: list(tx.scalars(COUNTED))) == [9, None]  # a reply's is its provider's
             await database.migrate(lambda tx: migrate(tx, command.downgrade, "0008"))
             assert await links(database) == [(1, None), (2, made)]
             await upgrade(database)

@@ -406,6 +406,7 @@ NEW_MESSAGE: dict[str, Any] = {
     "is_fallback": False,
     "is_pinned": False,
     "token_count": 4,
+    "counted_tokens": 5,
     "cost": Decimal("0.01"),
     "metadata": {"é": [1, None]},
     "created_at": AT,

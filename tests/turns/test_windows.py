@@ -12,6 +12,8 @@ from conversation_engine.domains.context.errors import MessageTooLongError
 from conversation_engine.domains.conversations.errors import MessageNotFoundError, TooManyPinsError
 from conversation_engine.domains.conversations.types import MessageRole, NewMessage
 from conversation_engine.domains.llm.errors import ContextTooLongError
+from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, tokens_for
+from conversation_engine.domains.llm.types import TokenUsage
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.errors import InvalidInputError
@@ -21,6 +23,7 @@ from conversation_engine.testing import Fail, Say, ScriptedModel
 from conversation_engine.turns.types import TurnState
 from tests.conftest import OpenEngine
 from tests.turns.scenes import ADA, answered, ask, begin, rows
+from tests.turns.test_spending import bound
 
 SMALL = {"model_context_tokens": 512, "reply_limit_tokens": 64, "recall_limit_messages": 0}
 """A model with room for some forty short messages."""
@@ -212,6 +215,34 @@ class TestTooLong:
         assert detail.turn.error is not None
         assert detail.turn.error.code == "context_too_long"
         assert len(model.requests) == 2
+
+
+class TestCounts:
+    async def test_are_the_models_own_once_whoever_counted_before(self, open_engine: OpenEngine) -> None:
+        """A reply's `token_count` is its provider's: for the window it must not be multiplied by the ratio again."""
+        told = TokenUsage(input_tokens=10, cached_tokens=0, output_tokens=4000)
+        engine = await open_engine(ScriptedModel([Say("A broad one.")], usage=told), **SMALL)
+        conversation = await begin(engine)
+        detail = await answered(engine, await ask(engine, conversation.id, "What is a shield volcano?"))
+        assert detail.reply is not None
+        assert detail.reply.token_count == 4000
+        elsewhere = NewMessage(id=MessageId(new_id()), role=MessageRole.USER, content="And another?", token_count=3000)
+        last = await engine.conversations.add_message(conversation.id, elsewhere, owner_id=ADA)
+        fork = await engine.conversations.fork(conversation.id, last.id, owner_id=ADA)
+        card = engine.llm.card(None)
+        for talk in (conversation.id, fork.id):
+            window = await engine.turns.preview(talk, owner_id=ADA, query="Why?")
+            said = [message.text for message in window.messages]
+            assert said == ["What is a shield volcano?", "A broad one.", "And another?", "Why?"]
+            assert window.input_tokens == sum(tokens_for(card, text) + MESSAGE_OVERHEAD_TOKENS for text in said)
+
+    async def test_nor_do_they_make_a_budget_promise_more(self, open_engine: OpenEngine) -> None:
+        told = TokenUsage(input_tokens=10, cached_tokens=0, output_tokens=300)
+        engine = await open_engine(ScriptedModel(usage=told), **SMALL)
+        conversation = await begin(engine)
+        await answered(engine, await ask(engine, conversation.id, "What is a shield volcano?"))
+        await bound(engine, tokens=200)
+        await answered(engine, await ask(engine, conversation.id, "Why?"))
 
 
 class TestCost:

@@ -138,7 +138,7 @@ def tokens_in(content: Content) -> int:
 
 
 def _stored_tokens(said: Utterance) -> int:
-    return tokens_in(said.content) if said.token_count is None else said.token_count
+    return tokens_in(said.content) if said.counted_tokens is None else said.counted_tokens
 
 
 def _payers(turn: Turn, conversation: Conversation) -> Payers:

@@ -191,7 +191,7 @@ class SummaryKeeper:
         first, room = int(job.payload["first"]), int(job.payload["tokens"])
         card = self._llm.card(job.payload["model"])
         inside = [
-            tokens_for(card, as_text(one.content), one.token_count) + MESSAGE_OVERHEAD_TOKENS
+            tokens_for(card, as_text(one.content), one.counted_tokens) + MESSAGE_OVERHEAD_TOKENS
             if one.sequence_number >= first
             else 0
             for one in said

@@ -40,8 +40,9 @@ class Checks:
         Raises InvalidTextError or InvalidInputError if it cannot be kept.
         """
         text = self._content(new.content)
-        tokens = count_tokens(text) if new.token_count is None else new.token_count
-        return replace(new, token_count=tokens, metadata=self.metadata(new.metadata))
+        counted = count_tokens(text)
+        tokens = counted if new.token_count is None else new.token_count
+        return replace(new, token_count=tokens, counted_tokens=counted, metadata=self.metadata(new.metadata))
 
     def prompt(self, text: str) -> str:
         """`text` as a system prompt; it may be empty. Raises InvalidTextError if it cannot be kept."""

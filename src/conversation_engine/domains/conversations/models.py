@@ -106,6 +106,9 @@ class MessageModel(Base):
     """Beside the status, whose constraint SQLite cannot widen without rebuilding the table."""
     is_pinned: Mapped[bool] = mapped_column(Boolean, server_default=false())
     token_count: Mapped[int | None] = mapped_column(Integer)
+    """In the vocabulary of whoever counted."""
+    counted_tokens: Mapped[int | None] = mapped_column(Integer)
+    """In o200k's, whoever said it: what windows and bounds are worked out from. NULL: count it when it is needed."""
     cost: Mapped[Decimal | None] = mapped_column(MoneyType)
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JsonType)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -104,7 +104,7 @@ _UTTERANCE = (
     _messages.c.role,
     _messages.c.content,
     _messages.c.content_format,
-    _messages.c.token_count,
+    _messages.c.counted_tokens,
 )
 _NEWEST = Prepared(
     select(*_UTTERANCE)
@@ -272,8 +272,8 @@ class MessageRepo:
     """Rows of `messages`."""
 
     def count_newest_tokens(self, tx: Tx, conversation_id: ConversationId, *, most: int) -> tuple[int, int]:
-        """How many messages there are, up to `most`, and their tokens; where none were counted, their characters."""
-        tokens = func.coalesce(_messages.c.token_count, func.length(_messages.c.content))
+        """How many messages there are, up to `most`, and their o200k tokens; uncounted: their characters."""
+        tokens = func.coalesce(_messages.c.counted_tokens, func.length(_messages.c.content))
         newest = (
             select(tokens.label("tokens"))
             .where(_messages.c.conversation_id == conversation_id)
@@ -416,6 +416,7 @@ def _new_row(new: NewMessage, at: object) -> dict[str, Any]:
         "is_fallback": is_fallback,
         "is_pinned": False,
         "token_count": new.token_count,
+        "counted_tokens": new.counted_tokens,
         "cost": new.cost,
         "metadata": dict(new.metadata),
         "created_at": at,

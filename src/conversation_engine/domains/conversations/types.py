@@ -145,7 +145,8 @@ class Utterance(NamedTuple):
     sequence_number: int
     role: MessageRole
     content: Content
-    token_count: int | None
+    counted_tokens: int | None
+    """o200k tokens of the content; `None`: nobody has counted them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +176,9 @@ class NewMessage:
     content: Content
     status: MessageStatus = MessageStatus.COMPLETE
     token_count: int | None = None
+    """As in `Message`."""
+    counted_tokens: int | None = None
+    """As in `Utterance`."""
     cost: Decimal | None = None
     turn_id: TurnId | None = None
     parent_id: MessageId | None = None

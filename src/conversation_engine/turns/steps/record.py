@@ -15,6 +15,7 @@ from conversation_engine.domains.conversations.types import (
     NewMessage,
 )
 from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.domains.llm.tokens import count_tokens
 from conversation_engine.domains.llm.types import Attempt, UsageSource
 from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
@@ -178,6 +179,7 @@ def _message(ending: Ending, last: Attempt | None) -> NewMessage:
         content=ending.text,
         status=MessageStatus.COMPLETE if ending.state is TurnState.COMPLETED else MessageStatus.PARTIAL,
         token_count=usage.output_tokens - usage.reasoning_tokens if usage else None,
+        counted_tokens=count_tokens(ending.text),
         cost=last.cost if last and usage else None,
         turn_id=ending.turn.id,
         parent_id=ending.turn.user_message_id,
