@@ -227,6 +227,15 @@ RULES: Mapping[Route, Rule] = {
     ("DELETE", "/conversations/{conversation_id}/messages/{message_id}/feedback"): judged(),
     ("GET", "/account/export"): Rule(allowed=EVERYBODY, entitled=frozenset({"ada", "tess"})),
     ("POST", "/account/erase"): Rule(allowed=EVERYBODY, answer=422, body={"confirm": "not me"}),
+    ("GET", "/v1/models"): Rule(allowed=EVERYBODY),
+    ("GET", "/v1/models/{model}"): Rule(allowed=EVERYBODY),
+    ("POST", "/v1/chat/completions"): conversation(
+        {
+            "model": "scripted/test",
+            "messages": [{"role": "user", "content": "Mine now"}],
+            "conversation": "{conversation_id}",
+        }
+    ),
     ("GET", "/users/{user_id}/export"): account(),
     ("POST", "/users/{user_id}/erase"): account({"confirm": "{user_id}"}),
 }

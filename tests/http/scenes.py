@@ -94,7 +94,12 @@ def text_of(events: list[Event]) -> str:
 
 
 def problem_in(response: httpx2.Response) -> dict[str, Any]:
-    """The problem document of an answer, checked for its form."""
+    """The problem document of an answer, checked for its form; under `/v1` that of the OpenAI dialect."""
+    if response.request.url.path.startswith("/v1/"):
+        assert response.headers["content-type"] == "application/json", (response.status_code, response.text)
+        error: dict[str, Any] = response.json()["error"]
+        assert set(error) == {"message", "type", "param", "code"}
+        return error
     assert response.headers["content-type"] == "application/problem+json", (response.status_code, response.text)
     body: dict[str, Any] = response.json()
     assert body["type"] == "about:blank"

@@ -11,6 +11,7 @@ from conversation_engine.domains.llm.embeddings.ports import Embedder
 from conversation_engine.domains.llm.embeddings.service import EmbeddingService
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.migrating import prepare
+from conversation_engine.engine.passing import make_passing
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import (
     make_accounts,
@@ -102,14 +103,14 @@ class ConversationEngine:
         self.conversations: ConversationService = write_path.conversations
         self.pins: PinService = write_path.pins
         self.turns: TurnService = write_path.turns
+        self.passing = make_passing(self, settings=self.settings)
         self.rag = RagService(self.conversations, self.turns, self.retrieval)
         self.questions = make_questions(self, reader, settings=self.settings)
         self.audit = AuditLog(self.database, clock=self.clock)
         self.accounts = make_accounts(self.database, self.audit, settings=self.settings, clock=self.clock)
         self.personas = make_personas(self.database, self.audit, settings=self.settings, clock=self.clock)
         people = make_people(self, settings=self.settings)
-        self.sessions = people.sessions
-        self.review = people.review
+        self.sessions, self.review = people.sessions, people.review
         self.feedback = people.feedback
         self.records = people.records
 
@@ -126,6 +127,7 @@ class ConversationEngine:
 
     async def aclose(self) -> None:
         """Let running turns end (see `CE_GRACE_SECONDS`), then let go of everything."""
+        await self.passing.aclose()
         await self.turns.aclose()
         await self.jobs.aclose()
         await self._outbox.aclose()

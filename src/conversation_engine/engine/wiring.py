@@ -37,6 +37,7 @@ from conversation_engine.domains.users.service import AccountService
 from conversation_engine.domains.users.sign_in.service import SignInService
 from conversation_engine.domains.users.tokens import TokenService
 from conversation_engine.engine.hosted import hosted_family, hosted_services, models_by_setting
+from conversation_engine.engine.passing import token_counter
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.db.database import Database
@@ -62,7 +63,6 @@ from conversation_engine.turns.learning import WordLearner
 from conversation_engine.turns.ports import Chores
 from conversation_engine.turns.questions import QuestionService
 from conversation_engine.turns.resolving import StandaloneQuestions
-from conversation_engine.turns.runner import OnUsed
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.side_calls import SideCalls
 from conversation_engine.turns.steps.assemble import AssembleStep
@@ -72,7 +72,6 @@ from conversation_engine.turns.summarizing import JOB_KIND as SUMMARY_JOB
 from conversation_engine.turns.summarizing import SummaryKeeper
 from conversation_engine.turns.titles import JOB_KIND as TITLE_JOB
 from conversation_engine.turns.titles import TitleMaker
-from conversation_engine.turns.types import Turn
 
 
 class PeopleParts(Protocol):
@@ -274,7 +273,7 @@ def make_turns(
             settings=settings,
         ),
         chores=chores,
-        on_used=_token_counter(rates) if rates.counts_tokens else None,
+        on_used=token_counter(rates) if rates.counts_tokens else None,
     )
     return WritePath(conversations=conversations, pins=pins, turns=turns)
 
@@ -378,13 +377,6 @@ def make_people(engine: PeopleParts, *, settings: Settings) -> People:
         ),
         records=RecordService(database, accounts=engine.accounts, turns=engine.turns, audit=audit, clock=clock),
     )
-
-
-def _token_counter(rates: RateLimiter) -> OnUsed:
-    async def count(turn: Turn, tokens: int) -> None:
-        await rates.add_tokens(turn.owner_id, turn.role, tokens)
-
-    return count
 
 
 def make_accounts(database: Database, audit: AuditLog, *, settings: Settings, clock: Clock) -> AccountService:

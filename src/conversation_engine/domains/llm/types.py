@@ -26,6 +26,8 @@ class Sampling:
     reply_limit_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    response_format: Mapping[str, Any] | None = None
+    """What form the reply must have, in the OpenAI dialect's words (`json_object`, `json_schema`); `None`: any."""
 
     def as_json(self) -> dict[str, Any]:
         """Only what was chosen."""
@@ -35,6 +37,7 @@ class Sampling:
             "reply_limit_tokens": self.reply_limit_tokens,
             "stop": list(self.stop) or None,
             "seed": self.seed,
+            "response_format": self.response_format,
         }
         return {name: value for name, value in chosen.items() if value is not None}
 

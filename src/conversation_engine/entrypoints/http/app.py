@@ -36,9 +36,10 @@ from conversation_engine.entrypoints.http.middleware import (
     TrailingSlash,
 )
 from conversation_engine.entrypoints.http.rates import RATE_LIMITED
-from conversation_engine.entrypoints.http.routers import OPEN_ROUTERS, ROUTERS
+from conversation_engine.entrypoints.http.routers import DIALECTS, OPEN_ROUTERS, ROUTERS
 from conversation_engine.entrypoints.http.stopping import on_stop_signal
 from conversation_engine.entrypoints.http.tuning import tune
+from conversation_engine.entrypoints.openai.error_shape import ERROR_SCHEMA, ErrorShape
 from conversation_engine.entrypoints.ui.mount import PREFIX as PAGES_PREFIX
 from conversation_engine.entrypoints.ui.mount import WebPages
 from conversation_engine.infra.audit.service import AuditLog
@@ -51,6 +52,7 @@ from conversation_engine.people.feedback.service import FeedbackDesk
 from conversation_engine.people.records.service import RecordService
 from conversation_engine.people.review.service import ReviewService
 from conversation_engine.people.sessions.service import SessionService
+from conversation_engine.turns.passing.service import PassingService
 from conversation_engine.turns.questions import QuestionService
 from conversation_engine.turns.rag.service import RagService
 from conversation_engine.turns.service import TurnService
@@ -123,6 +125,8 @@ def _api(*, is_limited: bool) -> APIRouter:
     before = [AUTHENTICATED, RATE_LIMITED] if is_limited else [AUTHENTICATED]
     for router in ROUTERS:
         api.include_router(router, dependencies=before, responses={"default": {**RESPONSE}})
+    for router in DIALECTS:
+        api.include_router(router, dependencies=before, responses={"default": {**ERROR_SCHEMA}})
     return api
 
 
@@ -142,6 +146,7 @@ def _services(engine: ConversationEngine) -> dict[type, object]:
         BudgetService: engine.budgets,
         RateLimiter: engine.rates,
         TurnService: engine.turns,
+        PassingService: engine.passing,
         QuestionService: engine.questions,
         CostService: engine.costs,
         CallService: engine.calls,
@@ -158,6 +163,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(CrashGuard)
     if not settings.secret:
         app.add_middleware(LoopbackOnly)
+    app.add_middleware(ErrorShape)
     app.add_middleware(RequestId)
     app.add_middleware(TrailingSlash)
 

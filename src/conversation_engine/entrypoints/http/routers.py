@@ -8,6 +8,7 @@ from conversation_engine.domains.personas.routes import router as personas
 from conversation_engine.domains.retrieval.routes import router as retrieval
 from conversation_engine.domains.users.routes import open_router as sign_in
 from conversation_engine.domains.users.routes import router as users
+from conversation_engine.entrypoints.openai.routes import router as openai
 from conversation_engine.insights.calls.routes import router as calls
 from conversation_engine.insights.cost.routes import router as cost
 from conversation_engine.people.feedback.routes import router as feedback
@@ -38,3 +39,5 @@ ROUTERS = (
     feedback,
     records,
 )
+DIALECTS = (openai,)
+"""Other languages for the same things: their failures have their own form."""

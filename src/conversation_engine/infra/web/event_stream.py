@@ -6,7 +6,7 @@ cost of each event.
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -54,15 +54,23 @@ def frame(*, event: str, data: bytes, event_id: int | None = None) -> bytes:
 class EventStreamResponse(Response):
     """Sends frames as they come, until they end or the client is gone; then nothing of it stays behind.
 
-    When the frames break off, the last event is `error` with a problem document: the status is long sent.
+    When the frames break off, the last event is `error` with a problem document, or what `told` makes of the error:
+    the status is long sent.
     """
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, frames: AsyncGenerator[bytes, None], *, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        frames: AsyncGenerator[bytes, None],
+        *,
+        headers: dict[str, str] | None = None,
+        told: Callable[[EngineError], bytes] | None = None,
+    ) -> None:
         super().__init__(status_code=200, headers={**HEADERS, **(headers or {})})
         del self.headers["content-length"]
         self._frames = frames
+        self._told = told or _problem
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -81,13 +89,17 @@ class EventStreamResponse(Response):
                 async for data in frames:
                     await send({"type": "http.response.body", "body": data, "more_body": True})
         except Exception as error:  # noqa: BLE001 - the client must hear of it, whatever it is
-            await send({"type": "http.response.body", "body": _failure(error)})
+            await send({"type": "http.response.body", "body": self._told(_ours(error))})
         else:
             await send({"type": "http.response.body", "body": b""})
 
 
-def _failure(error: Exception) -> bytes:
-    if not isinstance(error, EngineError):
-        _log.error("stream.broken", exc_info=error)
-        error = InternalError()
+def _ours(error: Exception) -> EngineError:
+    if isinstance(error, EngineError):
+        return error
+    _log.error("stream.broken", exc_info=error)
+    return InternalError()
+
+
+def _problem(error: EngineError) -> bytes:
     return frame(event="error", data=document_of(error))

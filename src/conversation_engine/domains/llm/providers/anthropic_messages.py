@@ -93,6 +93,8 @@ class AnthropicProvider:
 
 def _body(request: ModelRequest) -> dict[str, Any]:
     sampling = request.sampling
+    if sampling.response_format is not None:
+        raise BadModelRequestError("this protocol has no response_format")
     system = "\n\n".join(message.content for message in request.messages if message.role == "system")
     chosen = {
         "system": _cached(system) if system and request.stable_messages else system or None,

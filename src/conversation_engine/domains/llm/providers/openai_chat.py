@@ -116,6 +116,7 @@ class OpenAIChatProvider:
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": sampling.seed,
+            "response_format": sampling.response_format,
             "stop": list(sampling.stop) or None,
             self._limit_field: sampling.reply_limit_tokens,
             # OpenAI's own field; others refuse fields that they do not know, and route nothing by it.

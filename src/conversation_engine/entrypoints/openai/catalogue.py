@@ -1,0 +1,45 @@
+"""`/v1/models`."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.infra.web.access import Caller, service_of
+
+router = APIRouter()
+CREATED: Final = 0
+"""Nobody tells us when a model was made; the dialect wants a number."""
+Models = Annotated[LlmService, service_of(LlmService)]
+
+
+class ModelObject(BaseModel):
+    """A model."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = Field(CREATED, description="0: services do not say when a model was made.")
+    owned_by: str = Field(description="The service that answers for it.")
+
+
+class ModelObjects(BaseModel):
+    """Every model that somebody has told us of; others can be named too."""
+
+    object: Literal["list"] = "list"
+    data: Sequence[ModelObject]
+
+
+@router.get("/models")
+async def list_models_v1(caller: Caller, models: Models) -> ModelObjects:
+    """The models that can be named."""
+    data = [ModelObject(id=one.card.name, owned_by=one.card.provider) for one in await models.models()]
+    return ModelObjects(data=data)
+
+
+@router.get("/models/{model:path}")
+async def get_model_v1(model: str, caller: Caller, models: Models) -> ModelObject:
+    """One of them, or another that a configured service may have."""
+    card = models.card(model)
+    return ModelObject(id=card.name, owned_by=card.provider)

@@ -1,0 +1,9 @@
+"""The one list of routers of the dialect."""
+
+from fastapi import APIRouter
+
+from conversation_engine.entrypoints.openai import catalogue, chat
+
+router = APIRouter(prefix="/v1", tags=["openai"])
+for _part in (catalogue, chat):
+    router.include_router(_part.router)

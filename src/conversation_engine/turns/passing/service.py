@@ -1,0 +1,175 @@
+"""Has a prompt answered and keeps nothing of what was said."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from conversation_engine.domains.limits.errors import OverBudgetError
+from conversation_engine.domains.limits.service import BudgetService, payers_of
+from conversation_engine.domains.limits.types import Expected
+from conversation_engine.domains.llm.errors import ContextTooLongError
+from conversation_engine.domains.llm.service import LlmService, ModelCall
+from conversation_engine.domains.llm.tokens import estimate_prompt
+from conversation_engine.domains.llm.types import Attempt, ModelCard
+from conversation_engine.infra.db.database import Database, Tx
+from conversation_engine.infra.ids import new_id
+from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.kernel.clock import Clock
+from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId
+from conversation_engine.kernel.windows import NO_OPTIONS
+from conversation_engine.turns.errors import ShuttingDownError
+from conversation_engine.turns.live import LiveReply
+from conversation_engine.turns.passing.run import PassingRun
+from conversation_engine.turns.passing.types import Prompt
+from conversation_engine.turns.runner import OnUsed
+from conversation_engine.turns.settings import TurnSettings
+from conversation_engine.turns.spending import spent_on, total_usage
+from conversation_engine.turns.types import Turn, TurnDetail, TurnEnded, TurnEvent, TurnStarted, TurnState
+
+RECORDING_SECONDS = 1.0
+"""How long calls that are ended with the process may take to be put on record."""
+_log = get_logger(__name__)
+
+
+class PassingService:
+    """Asks the models that turns ask, under the same budgets and rates, for callers who keep their own history.
+
+    What a call used and cost stays on record, under the id of a conversation that there never was. A caller who goes
+    away ends the call: nobody else could ever read the answer.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        llm: LlmService,
+        budgets: BudgetService,
+        clock: Clock,
+        settings: TurnSettings,
+        on_used: OnUsed | None = None,
+    ) -> None:
+        """`on_used` hears of every turn that has ended, and how many tokens it took."""
+        self._database = database
+        self._llm = llm
+        self._budgets = budgets
+        self._clock = clock
+        self._heartbeat_seconds = settings.heartbeat_seconds
+        self._on_used = on_used
+        self._runs: dict[PassingRun, asyncio.Task[None]] = {}
+        self._is_stopping = False
+
+    async def begin(self, prompt: Prompt) -> PassingRun:
+        """Have it answered; `follow` it, or `wait`. One short transaction where budgets apply, else none.
+
+        Raises UnknownModelError, ContextTooLongError, OverBudgetError, UnknownPriceError, ShuttingDownError.
+        """
+        if self._is_stopping:
+            raise ShuttingDownError
+        call = self._call(prompt, self._llm.card(prompt.model))
+        if call.input_tokens >= call.card.context_tokens:
+            raise ContextTooLongError(f"about {call.input_tokens} tokens")
+        await self._reserve(call, prompt)
+        live = LiveReply(call.turn_id, attempt=1)
+
+        def hear(text: str) -> None:
+            live.append(text)
+            live.mark_durable(live.length)  # nothing is kept, so there is nothing to wait for
+
+        run = PassingRun(
+            turn=self._turn(prompt, call),
+            live=live,
+            generation=asyncio.create_task(self._llm.answer(call, on_text=hear), name=f"passing-{call.turn_id}"),
+        )
+        self._runs[run] = asyncio.create_task(self._drive(run), name=f"passing-end-{call.turn_id}")
+        return run
+
+    async def follow(self, run: PassingRun) -> AsyncGenerator[TurnEvent, None]:
+        """`TurnStarted`, the reply's text as it comes, `TurnEnded`. Who stops following ends the call."""
+        try:
+            yield TurnStarted(turn=run.turn, offset=0)
+            async for event in run.live.follow(0):
+                yield event
+        finally:
+            run.stop()
+
+    async def wait(self, run: PassingRun) -> TurnDetail:
+        """How it ended. Cancelling this ends the call."""
+        async for event in self.follow(run):
+            if isinstance(event, TurnEnded):
+                return event.detail
+        raise AssertionError("a stream ends with TurnEnded")
+
+    async def aclose(self) -> None:
+        """End what runs and put it on record. Idempotent."""
+        self._is_stopping = True
+        for run in self._runs:
+            run.stop()
+        if self._runs:
+            await asyncio.wait(self._runs.values(), timeout=RECORDING_SECONDS)
+
+    def _call(self, prompt: Prompt, card: ModelCard) -> ModelCall:
+        return ModelCall(
+            conversation_id=ConversationId(new_id()),
+            owner_id=prompt.owner_id,
+            turn_id=TurnId(new_id()),
+            attempt=1,
+            card=card,
+            messages=prompt.messages,
+            sampling=prompt.sampling,
+            input_tokens=estimate_prompt(card, prompt.messages),
+            stable_messages=len(prompt.messages) - 1,
+        )
+
+    def _turn(self, prompt: Prompt, call: ModelCall) -> Turn:
+        return Turn(
+            id=call.turn_id,
+            conversation_id=call.conversation_id,
+            owner_id=prompt.owner_id,
+            role=prompt.role,
+            state=TurnState.RUNNING,
+            attempt=1,
+            model=call.card.name,
+            system_prompt=None,
+            sampling=prompt.sampling,
+            window=NO_OPTIONS,
+            reply_metadata=prompt.reply_metadata,
+            retrieval=None,
+            user_message_id=None,
+            reply_message_id=MessageId(new_id()),
+            error=None,
+            created_at=self._clock.now(),
+            finished_at=None,
+        )
+
+    async def _reserve(self, call: ModelCall, prompt: Prompt) -> None:
+        payers = payers_of(prompt.owner_id, prompt.role)
+        if not self._budgets.may_apply(payers):
+            return
+        most = self._llm.most(call.card, call.sampling, input_tokens=call.input_tokens)
+        expected = Expected(tokens=most.tokens, dollars=most.dollars)
+        try:
+            await self._database.write(lambda tx: self._budgets.reserve(tx, call.turn_id, payers, expected))
+        except OverBudgetError as refused:
+            await self._budgets.tell_of_refusal(refused)
+            raise
+
+    async def _drive(self, run: PassingRun) -> None:
+        while not (await asyncio.wait([run.generation], timeout=self._heartbeat_seconds))[0]:
+            run.live.tick()
+        attempts = run.note_end()
+        try:
+            await self._database.write(lambda tx: self._record(tx, run.turn, attempts))
+        except Exception as error:  # noqa: BLE001 - the caller has the answer, whatever the store says
+            _log.exception("passing_turn.record_failed", turn_id=run.turn.id, error=type(error).__name__)
+        detail = run.detail(attempts, at=self._clock.now())
+        run.live.end(TurnEnded(detail=detail, offset=run.live.length))
+        del self._runs[run]
+        _log.info("passing_turn.ended", turn_id=run.turn.id, state=detail.turn.state.value, model=run.turn.model)
+        if self._on_used is not None:
+            usage = total_usage(attempts)
+            await self._on_used(run.turn, usage.input_tokens + usage.output_tokens)
+
+    def _record(self, tx: Tx, turn: Turn, attempts: tuple[Attempt, ...]) -> None:
+        for attempt in attempts:
+            self._llm.record(tx, attempt)
+        if self._budgets.may_be_any:
+            self._budgets.settle(tx, turn.id, spent_on(attempts))
