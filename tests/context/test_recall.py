@@ -12,7 +12,6 @@ from conversation_engine.domains.context.recall import (
     NOTE_HEAD,
     STOP_WORDS,
     Found,
-    Place,
     best_places,
     nearest,
     neighbours,
@@ -26,7 +25,7 @@ from conversation_engine.domains.context.types import Candidate, Recalled
 
 def found(number: int, text: str, *, role: str = "user", conversation_id: str | None = None) -> Found:
     candidate = Candidate(number, role, text, len(text))  # type: ignore[arg-type]
-    return Found(Place(conversation_id, number), candidate)
+    return Found((conversation_id, number), candidate)
 
 
 class TestWords:
@@ -42,40 +41,39 @@ class TestWords:
 
 class TestWeighing:
     def test_a_rare_word_counts_more_and_an_everyday_word_nothing(self) -> None:
-        here = Place(None, 1)
-        everywhere = [(0, Place(None, number)) for number in range(MOST_HITS)]
-        scores, total = weigh([*everywhere, (1, here)], words=2, messages=1000)
+        here = (None, 1)
+        everywhere = [(None, number) for number in range(MOST_HITS)]
+        scores, total = weigh([everywhere, [here]], messages=1000)
         assert scores == {here: total}
 
     def test_words_that_are_all_everywhere_still_find_something(self) -> None:
-        scores, _ = weigh([(0, Place(None, number)) for number in range(MOST_HITS)], words=1, messages=1000)
+        scores, _ = weigh([[(None, number) for number in range(MOST_HITS)]], messages=1000)
         assert len(scores) == MOST_HITS
         assert len(best_places(scores)) < MOST_HITS
 
     def test_a_stray_word_of_many_is_not_enough(self) -> None:
-        hits = [(0, Place(None, 5))]
-        scores, total = weigh(hits, words=9, messages=100)
+        scores, total = weigh([[(None, 5)], *[[]] * 8], messages=100)
         assert rank([found(5, "one stray word")], scores, total=total) == []
 
 
 class TestRank:
     def test_a_reply_comes_with_what_it_replies_to(self) -> None:
-        scores = {Place(None, 5): 4.0}
+        scores = {(None, 5): 4.0}
         asked = found(5, "what is your sister's name", role="assistant")
         said = [found(4, "hm"), asked, found(6, "Philippa"), found(7, "I see", role="assistant")]
         assert [one.candidate.sequence_number for one in rank(said, scores, total=4.0)] == [5, 6]
 
     def test_nobody_replies_to_themselves(self) -> None:
         said = [found(5, "my sister"), found(6, "and then it rained")]
-        assert [one.candidate.sequence_number for one in rank(said, {Place(None, 5): 4.0}, total=4.0)] == [5]
+        assert [one.candidate.sequence_number for one in rank(said, {(None, 5): 4.0}, total=4.0)] == [5]
 
     def test_of_two_with_the_same_words_the_shorter_is_better(self) -> None:
-        scores = {Place(None, 2): 4.0, Place(None, 9): 4.0}
+        scores = {(None, 2): 4.0, (None, 9): 4.0}
         said = [found(2, "bees"), found(9, "bees " + "and so on " * 50)]
         assert [one.candidate.sequence_number for one in rank(said, scores, total=4.0)] == [2, 9]
 
     def test_neighbours_are_of_the_same_conversation(self) -> None:
-        assert neighbours([Place("a", 2)]) == {Place("a", 1), Place("a", 2), Place("a", 3)}
+        assert neighbours([("a", 2)]) == {("a", 1), ("a", 2), ("a", 3)}
 
 
 class TestNote:

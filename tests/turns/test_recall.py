@@ -11,7 +11,7 @@ from sqlalchemy import text
 from conversation_engine.domains.context.recall import NOTE_HEAD
 from conversation_engine.domains.conversations.types import MessageRole, NewConversation, NewMessage
 from conversation_engine.engine.engine import ConversationEngine
-from conversation_engine.infra.db.words import hits_in_conversation
+from conversation_engine.infra.db.words import numbers_in_conversation
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
 from conversation_engine.kernel.windows import RecallScope, WindowOptions, WindowStrategy
@@ -40,10 +40,11 @@ async def say(
 
 
 async def learned(engine: ConversationEngine, conversation_id: ConversationId, **fields: Any) -> None:
-    """After a turn, what left its window is learned in the background."""
-    await answered(engine, await ask(engine, conversation_id, "small talk", **fields))
-    await asyncio.sleep(0.05)
-    await engine.jobs.drain(seconds=20)
+    """After a turn has ended, its task learns what left its window."""
+    turn = await ask(engine, conversation_id, "small talk", **fields)
+    await answered(engine, turn)
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == f"turn-{turn.id}"))
 
 
 async def chatter(engine: ConversationEngine, conversation_id: ConversationId, messages: int = 120) -> None:
@@ -148,9 +149,9 @@ class TestIndex:
 
     async def hits(self, engine: ConversationEngine, conversation_id: ConversationId, word: str) -> list[int]:
         found = await engine.database.read(
-            lambda tx: hits_in_conversation(tx, [word], conversation_id=conversation_id, before=10**6, most=50)
+            lambda tx: numbers_in_conversation(tx, [word], conversation_id=conversation_id, before=10**6, most=50)
         )
-        return sorted(hit.sequence_number for hit in found)
+        return sorted(found[0])
 
     async def test_forgets_a_message_that_is_deleted(self, open_engine: OpenEngine) -> None:
         engine = await open_engine(ScriptedModel())

@@ -58,7 +58,6 @@ from conversation_engine.people.feedback.service import FeedbackDesk
 from conversation_engine.people.records.service import RecordService
 from conversation_engine.people.review.service import ReviewService
 from conversation_engine.people.sessions.service import SessionService
-from conversation_engine.turns.learning import JOB_KIND as WORDS_JOB
 from conversation_engine.turns.learning import WordLearner
 from conversation_engine.turns.ports import Chores
 from conversation_engine.turns.questions import QuestionService
@@ -301,7 +300,7 @@ def _make_chores(
         settings=settings,
         calls=calls,
     )
-    learner = WordLearner(database, conversations=conversations, words=WordService(), jobs=jobs)
+    learner = WordLearner(database, conversations=conversations, words=WordService())
     titles = TitleMaker(
         database,
         conversations=conversations,
@@ -311,12 +310,11 @@ def _make_chores(
         topics=reader.topics,
         settings=settings,
     )
-    jobs.register(WORDS_JOB, learner)
     if settings.summary_model is not None:
         jobs.register(SUMMARY_JOB, keeper)
     if titles.model is not None:
         jobs.register(TITLE_JOB, titles)
-    return Chores(keepers=(keeper, learner, titles), title_for=titles.at_once)
+    return Chores(keepers=(keeper, titles, learner), title_for=titles.at_once)
 
 
 def make_reader(settings: Settings) -> QuestionReader:

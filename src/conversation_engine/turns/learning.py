@@ -1,66 +1,54 @@
-"""Lets messages that leave the window be found by their words: in the background, many at a time."""
-
-from contextlib import suppress
-from typing import Final
+"""Lets messages that leave the window be found by their words: after a turn, many at a time."""
 
 from conversation_engine.domains.conversations.errors import ConversationNotFoundError
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.words.service import WordService
 from conversation_engine.infra.db.database import Database, Tx
-from conversation_engine.infra.jobs.service import JobQueue
-from conversation_engine.infra.jobs.types import Job, NewJob
 from conversation_engine.infra.observability.logs import get_logger
-from conversation_engine.kernel.ids import ConversationId, UserId
 from conversation_engine.kernel.windows import RecallScope
 from conversation_engine.turns.run import TurnRun
 
-JOB_KIND: Final = "words"
 _log = get_logger(__name__)
 
 
 class WordLearner:
-    """Notices that messages have left the window, and has them learned: a handler of background jobs."""
+    """Notices that messages have left the window, and learns their words.
 
-    def __init__(
-        self, database: Database, *, conversations: ConversationService, words: WordService, jobs: JobQueue
-    ) -> None:
+    No job of its own: whatever is missed, because the store or the process went away, the next turn notices again.
+    """
+
+    def __init__(self, database: Database, *, conversations: ConversationService, words: WordService) -> None:
         self._database = database
         self._conversations = conversations
         self._words = words
-        self._jobs = jobs
 
     async def consider(self, run: TurnRun) -> None:
-        """After a turn: have learned what its window left out. At most one short transaction; never raises.
+        """After a turn: learn what its window left out, a thousand messages a transaction; never raises.
 
         Where the owner's other conversations look in here (`RecallScope.USER`), all that was said.
         """
-        window, conversation = run.window, run.conversation
-        if window is None or window.recall_scope is None:
+        through = _through(run)
+        if through <= run.conversation.words_through:
             return
-        dropped = window.manifest["dropped"]
-        is_wide = window.recall_scope is RecallScope.USER
-        through = window.manifest["sent"]["last"] if is_wide else dropped["last"] if dropped else 0
-        if through <= conversation.words_through:
-            return
-        payload = {"owner_id": run.turn.owner_id, "through": through}
-        job = NewJob(kind=JOB_KIND, key=conversation.id, payload=payload)
         try:
-            await self._database.write(lambda tx: self._jobs.enqueue(tx, job))
-            self._jobs.wake()
-        except Exception as error:  # noqa: BLE001 - the turn has ended well, whatever becomes of this
-            _log.warning("words.not_asked_for", turn_id=run.turn.id, error=type(error).__name__)
-
-    async def __call__(self, job: Job) -> None:
-        """Learn them, a few hundred a transaction."""
-        with suppress(ConversationNotFoundError):  # deleted meanwhile
-            while not await self._database.write(lambda tx: self._learn(tx, job)):
+            while not await self._database.write(lambda tx: self._learn(tx, run, through)):
                 pass
+        except ConversationNotFoundError:  # deleted meanwhile
+            pass
+        except Exception as error:  # noqa: BLE001 - the turn has ended well, whatever becomes of this
+            _log.warning("words.not_learned", conversation_id=run.conversation.id, error=type(error).__name__)
 
-    async def give_up(self, job: Job, error_code: str) -> None:
-        """Nothing is recalled there; the next turn asks again."""
-        _log.warning("words.given_up", conversation_id=job.key, error=error_code)
+    def _learn(self, tx: Tx, run: TurnRun, through: int) -> bool:
+        conversation = self._conversations.hold(tx, run.conversation.id, owner_id=run.turn.owner_id)
+        return self._words.learn(tx, conversation, through=through)
 
-    def _learn(self, tx: Tx, job: Job) -> bool:
-        owner_id = UserId(job.payload["owner_id"])
-        conversation = self._conversations.hold(tx, ConversationId(job.key), owner_id=owner_id)
-        return self._words.learn(tx, conversation, through=int(job.payload["through"]))
+
+def _through(run: TurnRun) -> int:
+    """The last message whose words are wanted; 0 where none are."""
+    window = run.window
+    if window is None or window.recall_scope is None:
+        return 0
+    if window.recall_scope is RecallScope.USER:
+        return int(window.manifest["sent"]["last"])
+    dropped = window.manifest["dropped"]
+    return int(dropped["last"]) if dropped else 0

@@ -7,6 +7,7 @@ has to do with the question, too: an answer seldom repeats the words of what it 
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from heapq import nsmallest
 from typing import Final, NamedTuple
 
 from conversation_engine.domains.context.ports import Resemblance
@@ -177,12 +178,8 @@ STOP_WORDS: Final = frozenset(
 )
 
 
-class Place(NamedTuple):
-    """Where a message is."""
-
-    conversation_id: str | None
-    """`None`: in the conversation that asks."""
-    number: int
+Place = tuple[str | None, int]
+"""Where a message is: its conversation, `None` for the one that asks, and its number. Hundreds a window."""
 
 
 class Found(NamedTuple):
@@ -199,34 +196,31 @@ def words_of(question: str) -> list[str]:
     return sorted(told, key=len, reverse=True)[:MOST_WORDS]
 
 
-def weigh(hits: Iterable[tuple[int, Place]], *, words: int, messages: int) -> tuple[dict[Place, float], float]:
+def weigh(having: Sequence[Sequence[Place]], *, messages: int) -> tuple[dict[Place, float], float]:
     """What each place that has a word weighs, and what all words together weigh.
 
-    `hits` are places of words by their number; `messages` is how many there are to search. Words that are everywhere
-    are left out, unless all are.
+    `having` are, for each word, the places that have it; `messages` is how many there are to search. Words that are
+    everywhere are left out, unless all are.
     """
-    places: list[list[Place]] = [[] for _ in range(words)]
-    for word, place in hits:
-        places[word].append(place)
-    telling = [word for word in range(words) if len(places[word]) < MOST_HITS] or list(range(words))
-    weights = {word: _rarity(len(places[word]), messages) for word in telling}
+    telling = [places for places in having if len(places) < MOST_HITS] or having
     scores: dict[Place, float] = {}
-    for word, weight in weights.items():
-        for place in places[word]:
+    total = 0.0
+    for places in telling:
+        weight = _rarity(len(places), messages)
+        total += weight if places else weight * UNSAID_SHARE
+        for place in places:
             scores[place] = scores.get(place, 0.0) + weight
-    return scores, sum(weight if places[word] else weight * UNSAID_SHARE for word, weight in weights.items())
+    return scores, total
 
 
 def best_places(scores: Mapping[Place, float]) -> list[Place]:
     """The places worth reading, best first; of equals the newest."""
-    return sorted(scores, key=lambda place: (-scores[place], -place.number, place.conversation_id or ""))[
-        :MOST_CANDIDATES
-    ]
+    return nsmallest(MOST_CANDIDATES, scores, key=lambda place: (-scores[place], -place[1], place[0] or ""))
 
 
 def neighbours(places: Iterable[Place]) -> set[Place]:
     """These places and the ones beside them."""
-    return {Place(place.conversation_id, place.number + step) for place in places for step in (-1, 0, 1)}
+    return {(conversation_id, number + step) for conversation_id, number in places for step in (-1, 0, 1)}
 
 
 def rank(found: Sequence[Found], scores: Mapping[Place, float], *, total: float) -> list[Recalled]:
@@ -247,13 +241,14 @@ def rank(found: Sequence[Found], scores: Mapping[Place, float], *, total: float)
 
     ranked = []
     for place, candidate in by_place.items():
-        asked, answered = (Place(place.conversation_id, place.number + step) for step in (-1, 1))
+        conversation_id, number = place
+        asked, answered = (conversation_id, number - 1), (conversation_id, number + 1)
         beside = max(of_the_other(asked, candidate, own), of_the_other(answered, candidate, own) / 2)
         covered = max(scores.get(place, 0.0), of_the_other(asked, candidate, scores)) / total
         if covered >= LEAST_COVERED:
             ranked.append((own[place] + beside * NEIGHBOUR_SHARE, place))
-    ranked.sort(key=lambda one: (-one[0], -one[1].number, one[1].conversation_id or ""))
-    return [Recalled(by_place[place], score, place.conversation_id) for score, place in ranked]
+    ranked.sort(key=lambda one: (-one[0], -one[1][1], one[1][0] or ""))
+    return [Recalled(by_place[place], score, place[0]) for score, place in ranked]
 
 
 async def nearest(resemblance: Resemblance, question: str, ranked: Sequence[Recalled]) -> list[Recalled]:

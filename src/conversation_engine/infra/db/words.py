@@ -13,9 +13,11 @@ from functools import cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Integer, String, column, text
+from sqlalchemy.sql.elements import ColumnClause
 
 from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.db.prepared import Prepared
 
 INDEXED_CHARACTERS: Final = 20_000
 """Of one message: what comes after them is not found, and costs nothing."""
@@ -25,13 +27,10 @@ LONGEST_WORD: Final = 40
 """Longer ones are no words."""
 
 
-class WordHit(NamedTuple):
-    """A message that has one of the words."""
+class Place(NamedTuple):
+    """Where a message is."""
 
-    word: int
-    """Which of them: its place in the list."""
-    conversation_id: str | None
-    """`None` where only one was searched."""
+    conversation_id: str
     sequence_number: int
 
 
@@ -53,30 +52,43 @@ def learn(tx: Tx, conversation_id: str, *, through: int) -> None:
         tx.execute(text(statement), {"conversation": _id(tx, conversation_id), "through": through})
 
 
-def hits_in_conversation(
+def numbers_in_conversation(
     tx: Tx, words: Sequence[str], *, conversation_id: str, before: int, most: int
-) -> list[WordHit]:
-    """At most `most` messages of each word, below sequence number `before`. One statement.
+) -> list[list[int]]:
+    """For each word the sequence numbers, below `before`, of at most `most` messages that have it. One statement.
 
-    `words` are letters and digits only. Which `most` is the database's choice: a word that reaches it says little.
+    `words` are letters and digits only, at least one. Which `most` is the database's choice: a word that reaches it
+    says little.
     """
-    search = _for_each(_ONE_CONVERSATION[tx.dialect.name], len(words))
+    search = _for_each(_ONE_CONVERSATION[tx.dialect.name], len(words), _NUMBERS)
     values = {"conversation": _id(tx, conversation_id), "before": before, "most": most}
-    rows = tx.execute(search, values | _named(words)).all()
-    return [WordHit(word, None, number) for word, number in rows]
+    found: list[list[int]] = [[] for _ in words]
+    for word, numbers in search.all(tx, values | _named(words)):
+        if numbers:
+            found[word] = [int(number) for number in numbers.split(",")]
+    return found
 
 
-def hits_of_owner(tx: Tx, words: Sequence[str], *, owner_id: str, but_conversation_id: str, most: int) -> list[WordHit]:
+def places_of_owner(
+    tx: Tx, words: Sequence[str], *, owner_id: str, but_conversation_id: str, most: int
+) -> list[list[Place]]:
     """The same in all other conversations of this owner. On SQLite a frequent word costs what all owners said of it."""
-    search = _for_each(_ALL_OF_OWNER[tx.dialect.name], len(words))
+    search = _for_each(_ALL_OF_OWNER[tx.dialect.name], len(words), _PLACES)
     values = {"owner": owner_id, "conversation": _id(tx, but_conversation_id), "most": most}
-    rows = tx.execute(search, values | _named(words)).all()
-    return [WordHit(word, str(UUID(str(conversation))), number) for word, conversation, number in rows]
+    found: list[list[Place]] = [[] for _ in words]
+    for word, conversation, number in search.all(tx, values | _named(words)):
+        found[word].append(Place(str(UUID(str(conversation))), number))
+    return found
+
+
+_NUMBERS: Final = (column("word", Integer), column("numbers", String))
+_PLACES: Final = (column("word", Integer), column("conversation", String), column("number", Integer))
 
 
 @cache
-def _for_each(one: str, words: int) -> TextClause:
-    return text(" UNION ALL ".join(one.replace("{word}", str(place)) for place in range(words)))
+def _for_each(one: str, words: int, columns: tuple[ColumnClause[object], ...]) -> Prepared:
+    whole = " UNION ALL ".join(one.replace("{word}", str(place)) for place in range(words))
+    return Prepared(text(whole).columns(*columns))
 
 
 def _named(words: Sequence[str]) -> dict[str, str]:
@@ -171,14 +183,15 @@ _DROP: Final = {
 _STEM = "(tsvector_to_array(to_tsvector('pg_catalog.english', :word{word})))[1]"
 _ONE_CONVERSATION: Final = {
     "sqlite": """
-        SELECT * FROM (SELECT {word} AS word, rowid & 4294967295 AS number FROM message_words
+        SELECT {word} AS word, group_concat(number) AS numbers FROM (
+            SELECT rowid & 4294967295 AS number FROM message_words
             WHERE message_words MATCH :word{word}
             AND rowid > (SELECT number << 32 FROM message_words_rooms WHERE conversation_id = :conversation)
             AND rowid < (SELECT number << 32 | :before FROM message_words_rooms WHERE conversation_id = :conversation)
             LIMIT :most)
     """,
     "postgresql": f"""
-        SELECT * FROM (SELECT {{word}} AS word, number FROM (
+        SELECT {{word}} AS word, string_agg(number::text, ',') AS numbers FROM (SELECT number FROM (
             SELECT unnest(numbers) AS number FROM message_words
             WHERE conversation_id = CAST(:conversation AS uuid) AND word = {_STEM} ORDER BY last DESC
         ) AS said WHERE number < :before LIMIT :most) AS w{{word}}

@@ -135,11 +135,12 @@ class AssembleStep:
 
     async def window(self, wanted: WindowRequest) -> Window:
         """What the model is shown. Four statements at most, however long the conversation."""
+        first_page = list(_as_candidates(wanted.newest, wanted.card))
         plan: _Plan | None = None
         with suppress(_StoreIsNeeded):
-            plan = self._plan(wanted, None)
+            plan = self._plan(wanted, first_page, None)
         if plan is None:
-            plan = await self._database.read(lambda tx: self._plan(wanted, tx))
+            plan = await self._database.read(lambda tx: self._plan(wanted, first_page, tx))
         ranked = plan.ranked
         if ranked and self._resemblance is not None:
             ranked = await nearest(self._resemblance, plan.frame.newest.text, ranked)
@@ -159,12 +160,12 @@ class AssembleStep:
         """What `WindowRequest.newest` wants."""
         return self._conversations.newest(tx, conversation, count=FIRST_PAGE_MESSAGES)
 
-    def _plan(self, wanted: WindowRequest, tx: Tx | None) -> _Plan:
+    def _plan(self, wanted: WindowRequest, first_page: Sequence[Candidate], tx: Tx | None) -> _Plan:
         conversation, card = wanted.conversation, wanted.card
         choice = choose(self._settings, conversation.type, wanted.options.over(conversation.window))
         budget = self._budget(wanted, choice)
         prompt = conversation.system_prompt
-        messages = self._messages(wanted, tx, budget)
+        messages = self._messages(wanted, first_page, tx, budget)
         newest = next(messages, None)
         if newest is None:
             raise NothingToAnswerError
@@ -232,14 +233,14 @@ class AssembleStep:
         if tx is None:
             raise _StoreIsNeeded
         conversation = wanted.conversation
-        hits: list[tuple[int, Place]] = []
+        having: list[list[Place]] = [[] for _ in words]
         if dropped and is_known:
             inside = self._words.in_conversation(tx, conversation, words, before=dropped + 1, most=MOST_HITS)
-            hits += [(hit.word, Place(None, hit.sequence_number)) for hit in inside]
+            having = [[(None, number) for number in numbers] for numbers in inside]
         if is_wide:
             outside = self._words.elsewhere(tx, conversation, words, most=MOST_HITS)
-            hits += [(hit.word, Place(hit.conversation_id, hit.sequence_number)) for hit in outside]
-        weights, total = weigh(hits, words=len(words), messages=conversation.last_sequence + MOST_HITS * is_wide)
+            having = [[*here, *there] for here, there in zip(having, outside, strict=True)]
+        weights, total = weigh(having, messages=conversation.last_sequence + MOST_HITS * is_wide)
         places = best_places(weights)
         wanted_places = set(places) if conversation.is_branched else neighbours(places)
         return rank(self._found(tx, wanted, wanted_places, dropped or 0), weights, total=total)
@@ -247,36 +248,38 @@ class AssembleStep:
     def _found(self, tx: Tx, wanted: WindowRequest, places: Collection[Place], last: int) -> list[Found]:
         here = wanted.conversation.id
         at = [
-            (here if place.conversation_id is None else ConversationId(place.conversation_id), place.number)
-            for place in places
-            if place.number > 0 and (place.conversation_id is not None or place.number <= last)
+            (here if elsewhere is None else ConversationId(elsewhere), number)
+            for elsewhere, number in places
+            if number > 0 and (elsewhere is not None or number <= last)
         ]
         said = self._words.said_at(tx, at)
         candidates = _as_candidates([utterance for _, utterance in said], wanted.card)
         return [
-            Found(Place(None if where == here else where, candidate.sequence_number), candidate)
+            Found((None if where == here else where, candidate.sequence_number), candidate)
             for (where, _), candidate in zip(said, candidates, strict=True)
         ]
 
-    def _messages(self, wanted: WindowRequest, tx: Tx | None, budget: Budget) -> Iterator[Candidate]:
+    def _messages(
+        self, wanted: WindowRequest, first_page: Sequence[Candidate], tx: Tx | None, budget: Budget
+    ) -> Iterator[Candidate]:
         """The path, newest first; further pages are as large as what the window has room for."""
         conversation, card = wanted.conversation, wanted.card
         if wanted.query is not None:
             tokens = tokens_for(card, wanted.query)
             yield Candidate(conversation.last_sequence + 1, "user", wanted.query, tokens)
-        page, count, used, read = wanted.newest, FIRST_PAGE_MESSAGES, 0, 0
+        page, count, used, read = first_page, FIRST_PAGE_MESSAGES, 0, 0
         while page:
-            for candidate in _as_candidates(page, card):
-                used += candidate.tokens + budget.overhead_tokens
-                yield candidate
+            yield from page
             if len(page) < count:
                 return
             if tx is None:
                 raise _StoreIsNeeded
             read += len(page)
+            used += sum([candidate.tokens for candidate in page]) + budget.overhead_tokens * len(page)
             missing = max(0, budget.total_tokens - used) / (used / read) * SPARE_MESSAGES
             count = max(FIRST_PAGE_MESSAGES, ceil(missing))
-            page = self._conversations.newest(tx, conversation, before=page[-1].sequence_number, count=count)
+            before = page[-1].sequence_number
+            page = list(_as_candidates(self._conversations.newest(tx, conversation, before=before, count=count), card))
 
     def _note_prefix(self, conversation: Conversation, window: Window) -> None:
         shared = self._prefixes.shared_tokens(conversation.id, window, overhead_tokens=MESSAGE_OVERHEAD_TOKENS)

@@ -7,7 +7,7 @@ from conversation_engine.domains.conversations.pins.service import PATH_MESSAGES
 from conversation_engine.domains.conversations.repo import ConversationRepo, MessageRepo
 from conversation_engine.domains.conversations.types import Conversation, Utterance
 from conversation_engine.infra.db.database import Tx
-from conversation_engine.infra.db.words import WordHit, hits_in_conversation, hits_of_owner, learn
+from conversation_engine.infra.db.words import Place, learn, numbers_in_conversation, places_of_owner
 from conversation_engine.kernel.ids import ConversationId
 
 MOST_AT_ONCE: Final = 1000
@@ -35,22 +35,26 @@ class WordService:
 
     def in_conversation(
         self, tx: Tx, conversation: Conversation, words: Sequence[str], *, before: int, most: int
-    ) -> list[WordHit]:
-        """Messages of the active path that have one of `words`, below sequence number `before`; `most` for each word.
+    ) -> Sequence[Sequence[int]]:
+        """For each word the messages of the active path that have it, below sequence number `before`; `most` at most.
 
         One statement; two in a branched conversation, where only the last `PATH_MESSAGES` of the path are found.
         """
-        hits = hits_in_conversation(tx, words, conversation_id=conversation.id, before=before, most=most)
-        if not conversation.is_branched or not hits or conversation.active_leaf_id is None:
-            return hits
-        numbers = {hit.sequence_number for hit in hits}
+        found = numbers_in_conversation(tx, words, conversation_id=conversation.id, before=before, most=most)
+        if not conversation.is_branched or not any(found) or conversation.active_leaf_id is None:
+            return found
+        numbers = {number for having in found for number in having}
         leaf_id = conversation.active_leaf_id
         on_path = self._messages.numbers_on_path(tx, leaf_id, [*numbers], count=PATH_MESSAGES)
-        return [hit for hit in hits if hit.sequence_number in on_path]
+        return [[number for number in having if number in on_path] for having in found]
 
-    def elsewhere(self, tx: Tx, conversation: Conversation, words: Sequence[str], *, most: int) -> list[WordHit]:
+    def elsewhere(
+        self, tx: Tx, conversation: Conversation, words: Sequence[str], *, most: int
+    ) -> Sequence[Sequence[Place]]:
         """The same in all other conversations of its owner. One statement."""
-        return hits_of_owner(tx, words, owner_id=conversation.owner_id, but_conversation_id=conversation.id, most=most)
+        return places_of_owner(
+            tx, words, owner_id=conversation.owner_id, but_conversation_id=conversation.id, most=most
+        )
 
     def said_at(self, tx: Tx, places: Collection[tuple[ConversationId, int]]) -> list[tuple[ConversationId, Utterance]]:
         """What was said at these places, as far as anything was. One statement."""
