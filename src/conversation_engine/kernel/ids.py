@@ -1,6 +1,6 @@
 """Ids as they look at the public edge: canonical UUID strings."""
 
-from typing import NewType
+from typing import Final, NewType
 from uuid import UUID
 
 from conversation_engine.kernel.errors import InvalidIdError
@@ -12,6 +12,8 @@ LlmRequestId = NewType("LlmRequestId", str)
 PersonaId = NewType("PersonaId", str)
 UserId = NewType("UserId", str)
 """Who owns things: the `sub` of a token, or whatever id an embedding product uses. Opaque to us."""
+USER_ID_LIMIT_CHARACTERS: Final = 255
+"""The columns' width."""
 
 
 def parse_id(value: UUID | str) -> str:

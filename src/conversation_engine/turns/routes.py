@@ -5,15 +5,16 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Header, Query, Request, Response
 
 from conversation_engine.domains.conversations.types import NewConversation
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse, wants_event_stream
 from conversation_engine.infra.web.once import RequestOnce
+from conversation_engine.infra.web.paths import ConversationPath, MessagePath, TurnPath
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
-from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, parse_id
+from conversation_engine.kernel.ids import ConversationId, parse_id
 from conversation_engine.kernel.once import Once
 from conversation_engine.kernel.windows import NO_OPTIONS, WindowOptions, WindowStrategy
 from conversation_engine.turns.questions import QuestionService
@@ -39,23 +40,8 @@ router = APIRouter(prefix="/conversations/{conversation_id}", tags=["turns"])
 queries = APIRouter(tags=["query"])
 
 
-async def _conversation_id(conversation_id: str) -> ConversationId:
-    return ConversationId(parse_id(conversation_id))
-
-
-async def _turn_id(turn_id: str) -> TurnId:
-    return TurnId(parse_id(turn_id))
-
-
-async def _message_id(message_id: str) -> MessageId:
-    return MessageId(parse_id(message_id))
-
-
 Turns = Annotated[TurnService, service_of(TurnService)]
-ConversationPath = Annotated[ConversationId, Depends(_conversation_id)]
 Questions = Annotated[QuestionService, service_of(QuestionService)]
-TurnPath = Annotated[TurnId, Depends(_turn_id)]
-MessagePath = Annotated[MessageId, Depends(_message_id)]
 LastEventId = Annotated[int | None, Header(ge=0)]
 
 _STREAM: dict[str, Any] = {

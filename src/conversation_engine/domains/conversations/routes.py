@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Body, Query
 
 from conversation_engine.domains.conversations.schemas import (
     ConversationChange,
@@ -28,25 +28,16 @@ from conversation_engine.domains.conversations.types import (
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.once import RequestOnce
+from conversation_engine.infra.web.paths import ConversationPath, MessagePath
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
 from conversation_engine.kernel.errors import InvalidInputError
-from conversation_engine.kernel.ids import ConversationId, MessageId, parse_id
+from conversation_engine.kernel.ids import MessageId
 from conversation_engine.kernel.windows import NO_OPTIONS
 
 router = APIRouter(prefix="/conversations", tags=["conversations"])
 
 
-async def _conversation_id(conversation_id: str) -> ConversationId:
-    return ConversationId(parse_id(conversation_id))
-
-
-async def _message_id(message_id: str) -> MessageId:
-    return MessageId(parse_id(message_id))
-
-
 Conversations = Annotated[ConversationService, service_of(ConversationService)]
-ConversationPath = Annotated[ConversationId, Depends(_conversation_id)]
-MessagePath = Annotated[MessageId, Depends(_message_id)]
 Limit = Annotated[int, Query(ge=1, le=MOST_PER_PAGE)]
 CursorQuery = Annotated[str | None, Query(max_length=300, description="`next` or `previous` of an earlier page.")]
 

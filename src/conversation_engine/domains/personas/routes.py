@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from conversation_engine.domains.personas.schemas import (
     ClientCard,
@@ -23,17 +23,13 @@ from conversation_engine.domains.personas.service import PersonaService, shown_s
 from conversation_engine.domains.personas.types import EVERYONE, PersonaFilter, PersonaStatus
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.once import RequestOnce
-from conversation_engine.kernel.ids import PersonaId, UserId, parse_id
+from conversation_engine.infra.web.paths import PersonaPath
+from conversation_engine.kernel.ids import UserId
 
 router = APIRouter(tags=["personas"])
 
 
-async def _persona_id(persona_id: str) -> PersonaId:
-    return PersonaId(parse_id(persona_id))
-
-
 Personas = Annotated[PersonaService, service_of(PersonaService)]
-PersonaPath = Annotated[PersonaId, Depends(_persona_id)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 CursorQuery = Annotated[str | None, Query(max_length=300, description="`next` or `previous` of an earlier page.")]
 VersionQuery = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Unset: the newest.")]

@@ -29,7 +29,7 @@ from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidInputError
-from conversation_engine.kernel.ids import PersonaId, UserId, parse_id
+from conversation_engine.kernel.ids import USER_ID_LIMIT_CHARACTERS, PersonaId, UserId, parse_id
 from conversation_engine.kernel.once import Once
 from conversation_engine.kernel.paging import Cursor, Page, make_page
 from conversation_engine.kernel.people import Principal, Role, require_role
@@ -158,7 +158,7 @@ class PersonaService:
                 field="user_ids",
             )
         for user_id in wanted:
-            checked_text(user_id, name="user id", limit_characters=255)
+            checked_text(user_id, name="user id", limit_characters=USER_ID_LIMIT_CHARACTERS)
 
         def work(tx: Tx) -> Sequence[UserId]:
             persona = self._changeable(tx, caller, persona_id)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from conversation_engine.domains.users.schemas import (
     AuditEventOut,
@@ -27,24 +27,17 @@ from conversation_engine.domains.users.types import NewUser, UserFilter
 from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.audit.types import AuditFilter
 from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.infra.web.paths import UserPath
 from conversation_engine.kernel.ids import UserId
 from conversation_engine.kernel.people import Role
-from conversation_engine.kernel.text import checked_text
-
-USER_ID_LIMIT_CHARACTERS = 255
 
 open_router = APIRouter(prefix="/auth", tags=["sign-in"])
 router = APIRouter(tags=["users"])
 
 
-async def _user_id(user_id: str) -> UserId:
-    return UserId(checked_text(user_id, name="user id", limit_characters=USER_ID_LIMIT_CHARACTERS))
-
-
 Accounts = Annotated[AccountService, service_of(AccountService)]
 SignIns = Annotated[SignInService, service_of(SignInService)]
 Audit = Annotated[AuditLog, service_of(AuditLog)]
-UserPath = Annotated[UserId, Depends(_user_id)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 CursorQuery = Annotated[str | None, Query(max_length=600, description="`next` or `previous` of an earlier page.")]
 Word = Annotated[str | None, Query(max_length=255)]

@@ -17,13 +17,12 @@ from conversation_engine.domains.users.errors import (
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidIdError, InvalidTextError
-from conversation_engine.kernel.ids import UserId, parse_id
+from conversation_engine.kernel.ids import USER_ID_LIMIT_CHARACTERS, UserId, parse_id
 from conversation_engine.kernel.people import Principal, Role
 from conversation_engine.kernel.text import checked_text
 
 ALGORITHM = "HS256"
 LEAST_SECRET_BYTES = 32
-USER_ID_LIMIT_CHARACTERS = 255
 REMEMBERED_TOKENS = 1024
 
 

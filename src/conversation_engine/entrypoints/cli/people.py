@@ -69,7 +69,7 @@ def link(
     role: Annotated[Role, typer.Option(help="Their role, unless there is an account.")] = Role.ADMIN,
 ) -> None:
     """Print a one-time sign-in link that is valid for CE_LINK_MINUTES (15): `POST /auth/link` takes its code."""
-    from conversation_engine.domains.users.tokens import USER_ID_LIMIT_CHARACTERS
+    from conversation_engine.kernel.ids import USER_ID_LIMIT_CHARACTERS
     from conversation_engine.kernel.text import checked_text
 
     user_id = UserId(checked_text(user, name="user", limit_characters=USER_ID_LIMIT_CHARACTERS))

@@ -23,9 +23,9 @@ def token(
 ) -> None:
     """Print a bearer token, and nothing else: TOKEN=$(convo token)."""
     lifetime = parse_lifetime(ttl)
-    from conversation_engine.domains.users.tokens import USER_ID_LIMIT_CHARACTERS
     from conversation_engine.engine.wiring import make_tokens
     from conversation_engine.kernel.clock import SystemClock
+    from conversation_engine.kernel.ids import USER_ID_LIMIT_CHARACTERS
     from conversation_engine.kernel.text import checked_text
 
     user_id = UserId(checked_text(user, name="user", limit_characters=USER_ID_LIMIT_CHARACTERS))

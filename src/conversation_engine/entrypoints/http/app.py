@@ -119,14 +119,14 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
 def _api(*, is_limited: bool) -> APIRouter:
     """Every route of the API, made once: a hundred routes and what they depend on take longer than most requests."""
     api = APIRouter()
-    api.include_router(health.router)
-    for router in OPEN_ROUTERS:
-        api.include_router(router, responses={"default": {**RESPONSE}})
     before = [AUTHENTICATED, RATE_LIMITED] if is_limited else [AUTHENTICATED]
     for router in ROUTERS:
         api.include_router(router, dependencies=before, responses={"default": {**RESPONSE}})
     for router in DIALECTS:
         api.include_router(router, dependencies=before, responses={"default": {**ERROR_SCHEMA}})
+    for router in OPEN_ROUTERS:
+        api.include_router(router, responses={"default": {**RESPONSE}})
+    api.include_router(health.router)
     return api
 
 

@@ -22,9 +22,9 @@ from conversation_engine.turns.routes import router as turns
 OPEN_ROUTERS = (sign_in,)
 """Where people come in: these need no token."""
 ROUTERS = (
+    turns,  # first, because routes are looked through in order and a turn is what is asked for most
     conversations,
     pins,
-    turns,
     queries,
     personas,
     retrieval,

@@ -2,27 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from conversation_engine.infra.web.access import Caller, service_of
-from conversation_engine.kernel.ids import ConversationId, MessageId, parse_id
+from conversation_engine.infra.web.paths import ConversationPath, MessagePath
 from conversation_engine.people.feedback.schemas import FeedbackOut, FeedbackPage, OpinionIn
 from conversation_engine.people.feedback.service import FeedbackDesk
 
 router = APIRouter(tags=["feedback"])
 
 
-async def _conversation_id(conversation_id: str) -> ConversationId:
-    return ConversationId(parse_id(conversation_id))
-
-
-async def _message_id(message_id: str) -> MessageId:
-    return MessageId(parse_id(message_id))
-
-
 Desk = Annotated[FeedbackDesk, service_of(FeedbackDesk)]
-ConversationPath = Annotated[ConversationId, Depends(_conversation_id)]
-MessagePath = Annotated[MessageId, Depends(_message_id)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 CursorQuery = Annotated[str | None, Query(max_length=300, description="`next` or `previous` of an earlier page.")]
 

@@ -2,25 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.infra.web.paths import UserPath
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import UserId
 from conversation_engine.kernel.people import Principal
-from conversation_engine.kernel.text import checked_text
 from conversation_engine.people.records.schemas import ErasedOut, ErasureIn, ExportOut
 from conversation_engine.people.records.service import RecordService
 
 router = APIRouter(tags=["records"])
 
 
-async def _user_id(user_id: str) -> UserId:
-    return UserId(checked_text(user_id, name="user id", limit_characters=255))
-
-
 Records = Annotated[RecordService, service_of(RecordService)]
-UserPath = Annotated[UserId, Depends(_user_id)]
 
 
 @router.get("/account/export")

@@ -2,24 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from conversation_engine.domains.conversations.schemas import ConversationOut, ConversationPage, MessageOut
 from conversation_engine.domains.conversations.types import ConversationStatus
 from conversation_engine.infra.web.access import Caller, service_of
-from conversation_engine.kernel.ids import ConversationId, PersonaId, UserId, parse_id
+from conversation_engine.infra.web.paths import ConversationPath
+from conversation_engine.kernel.ids import PersonaId, UserId, parse_id
 from conversation_engine.people.review.schemas import LiveTurn, LiveTurns, ReviewedConversation
 from conversation_engine.people.review.service import ReviewService
 
 router = APIRouter(prefix="/review", tags=["review"])
 
 
-async def _conversation_id(conversation_id: str) -> ConversationId:
-    return ConversationId(parse_id(conversation_id))
-
-
 Review = Annotated[ReviewService, service_of(ReviewService)]
-ConversationPath = Annotated[ConversationId, Depends(_conversation_id)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 CursorQuery = Annotated[str | None, Query(max_length=300, description="`next` or `previous` of an earlier page.")]
 

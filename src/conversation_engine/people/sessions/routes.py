@@ -2,26 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from conversation_engine.domains.conversations.schemas import ConversationOut, ConversationPage, MessageOut
 from conversation_engine.domains.conversations.types import ConversationStatus
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.once import RequestOnce
+from conversation_engine.infra.web.paths import ConversationPath
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
-from conversation_engine.kernel.ids import ConversationId, PersonaId, parse_id
+from conversation_engine.kernel.ids import PersonaId, parse_id
 from conversation_engine.people.sessions.schemas import ActiveSession, SaidIn, SessionIn
 from conversation_engine.people.sessions.service import SessionService
 
 router = APIRouter(prefix="/sessions", tags=["sessions"])
 
 
-async def _session_id(session_id: str) -> ConversationId:
-    return ConversationId(parse_id(session_id))
-
-
 Sessions = Annotated[SessionService, service_of(SessionService)]
-SessionPath = Annotated[ConversationId, Depends(_session_id)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 CursorQuery = Annotated[str | None, Query(max_length=300, description="`next` or `previous` of an earlier page.")]
 
@@ -62,21 +58,23 @@ async def get_active_session(client_id: str, caller: Caller, sessions: Sessions)
 
 @router.post("/{session_id}/messages", status_code=201)
 async def send_message(
-    session_id: SessionPath, body: SaidIn, *, caller: Caller, sessions: Sessions, once: RequestOnce
+    session_id: ConversationPath, body: SaidIn, *, caller: Caller, sessions: Sessions, once: RequestOnce
 ) -> MessageOut:
     """Say something; have it answered by `POST …/response`."""
     return MessageOut.of(await sessions.send_message(session_id, body.content, caller, once=once))
 
 
 @router.post("/{session_id}/response", status_code=201, openapi_extra=SAYS_SOMETHING)
-async def get_ai_response(session_id: SessionPath, caller: Caller, sessions: Sessions, once: RequestOnce) -> MessageOut:
+async def get_ai_response(
+    session_id: ConversationPath, caller: Caller, sessions: Sessions, once: RequestOnce
+) -> MessageOut:
     """Have the client answer what was said last, and wait for it."""
     return MessageOut.of(await sessions.get_ai_response(session_id, caller, once=once))
 
 
 @router.post("/{session_id}/end")
 async def end_conversation(
-    session_id: SessionPath, caller: Caller, sessions: Sessions, once: RequestOnce
+    session_id: ConversationPath, caller: Caller, sessions: Sessions, once: RequestOnce
 ) -> ConversationOut:
     """Complete it: it keeps its history and takes no more messages. Idempotent."""
     return ConversationOut.of(await sessions.end_conversation(session_id, caller, once=once))

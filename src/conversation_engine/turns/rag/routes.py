@@ -4,12 +4,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse, wants_event_stream
 from conversation_engine.infra.web.once import RequestOnce
-from conversation_engine.kernel.ids import ConversationId, parse_id
+from conversation_engine.infra.web.paths import ConversationPath
+from conversation_engine.kernel.ids import ConversationId
 from conversation_engine.kernel.once import Once
 from conversation_engine.turns.rag.schemas import AnswerOut, CollectionsIn, CollectionsOut, QuestionIn
 from conversation_engine.turns.rag.service import RagService
@@ -20,13 +21,8 @@ from conversation_engine.turns.types import NewTurn, Turn
 router = APIRouter(tags=["rag"])
 
 
-async def _conversation_id(conversation_id: str) -> ConversationId:
-    return ConversationId(parse_id(conversation_id))
-
-
 Rag = Annotated[RagService, service_of(RagService)]
 Turns = Annotated[TurnService, service_of(TurnService)]
-ConversationPath = Annotated[ConversationId, Depends(_conversation_id)]
 _STREAM: dict[str, Any] = {
     "description": "With `Accept: text/event-stream`: the turn's events, as `POST /conversations/{id}/turns` sends "
     "them; the reply's metadata in the last one hold what was found and cited.",

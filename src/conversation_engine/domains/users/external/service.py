@@ -14,14 +14,14 @@ from conversation_engine.domains.users.errors import (
 from conversation_engine.domains.users.external.keys import ALGORITHMS, PublicKeys
 from conversation_engine.domains.users.repo import UserRepo
 from conversation_engine.domains.users.settings import ExternalIdentitySettings
-from conversation_engine.domains.users.tokens import LEAST_SECRET_BYTES, NOBODY, USER_ID_LIMIT_CHARACTERS
+from conversation_engine.domains.users.tokens import LEAST_SECRET_BYTES, NOBODY
 from conversation_engine.domains.users.types import User
 from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.audit.types import Deed
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidTextError
-from conversation_engine.kernel.ids import UserId
+from conversation_engine.kernel.ids import USER_ID_LIMIT_CHARACTERS, UserId
 from conversation_engine.kernel.people import Principal, Role
 from conversation_engine.kernel.text import checked_text, storable
 
