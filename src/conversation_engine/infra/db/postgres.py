@@ -10,6 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
+from conversation_engine.infra.db.compiled import share_compiled
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.db.errors import DatabaseUnavailableError
 
@@ -34,6 +35,7 @@ class PostgresDatabase:
             max_overflow=max_overflow,
             pool_use_lifo=True,
         )
+        share_compiled(self._engine.sync_engine)
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._is_closed = False
         self._transactions: set[asyncio.Task[Any]] = set()

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
+from conversation_engine.infra.db.compiled import share_compiled
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.db.errors import DatabaseUnavailableError
 
@@ -37,6 +38,7 @@ def make_engine(url: str) -> Engine:
         hide_parameters=True,  # they hold what people said, and a failing statement is logged
     )
     event.listen(engine, "connect", _set_up_connection)
+    share_compiled(engine)
     return engine
 
 

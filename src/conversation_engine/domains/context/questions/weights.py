@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +24,9 @@ class Weights:
     shift_threshold: float
 
 
+@cache
 def load_weights(file: Path = FILE) -> Weights:
-    """Read them: two or three milliseconds."""
+    """Read them: two or three milliseconds, once a process."""
     learnt = json.loads(file.read_text(encoding="utf-8"))
     return Weights(
         rarity=rarity_from(learnt["rarity"]),
