@@ -47,6 +47,16 @@ def conversation(body: Any = None) -> Rule:
     )
 
 
+def response() -> Rule:
+    """A turn by its own id: for its owner alone."""
+    return Rule(
+        allowed=OWNER,
+        refused_as=frozenset({"conversation_forbidden"}),
+        missing_as="turn_not_found",
+        entitled=OWNER,
+    )
+
+
 def persona(body: Any = None) -> Rule:
     """A thing of one client: for its teacher and admins."""
     return Rule(
@@ -236,6 +246,25 @@ RULES: Mapping[Route, Rule] = {
             "conversation": "{conversation_id}",
         }
     ),
+    ("POST", "/v1/responses"): conversation(
+        {"model": "scripted/test", "input": "Mine now", "conversation": "{conversation_id}"}
+    ),
+    ("POST", "/v1/responses/input_tokens"): conversation({"input": "Mine now", "conversation": "{conversation_id}"}),
+    ("GET", "/v1/responses/{response_id}"): response(),
+    ("DELETE", "/v1/responses/{response_id}"): response(),
+    ("POST", "/v1/responses/{response_id}/cancel"): response(),
+    ("GET", "/v1/responses/{response_id}/input_items"): response(),
+    ("POST", "/v1/conversations"): Rule(allowed=EVERYBODY, body={}),
+    ("GET", "/v1/conversations"): Rule(allowed=EVERYBODY, entitled=OWNER),
+    ("GET", "/v1/conversations/{conversation_id}"): conversation(),
+    ("POST", "/v1/conversations/{conversation_id}"): conversation({"metadata": {"a": "b"}}),
+    ("DELETE", "/v1/conversations/{conversation_id}"): conversation(),
+    ("POST", "/v1/conversations/{conversation_id}/items"): conversation(
+        {"items": [{"role": "user", "content": "Mine now"}]}
+    ),
+    ("GET", "/v1/conversations/{conversation_id}/items"): conversation(),
+    ("GET", "/v1/conversations/{conversation_id}/items/{item_id}"): conversation(),
+    ("DELETE", "/v1/conversations/{conversation_id}/items/{item_id}"): conversation(),
     ("GET", "/users/{user_id}/export"): account(),
     ("POST", "/users/{user_id}/erase"): account({"confirm": "{user_id}"}),
 }

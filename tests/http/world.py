@@ -86,6 +86,8 @@ async def furnish(world: World) -> World:
         user_id=account["id"],
         conversation_id=conversation["id"],
         turn_id=turn["id"],
+        response_id=turn["id"],
+        item_id=turn["user_message_id"],
         message_id=turn["user_message_id"],
         persona_id=persona["id"],
         session_id=session["id"],

@@ -36,20 +36,20 @@ class TestBooks:
         engine = await open_engine(ScriptedModel([Say("Well, "), Pause(0.05), Say("well.")], usage=used))
         key = BudgetKey(scope=BudgetScope.USER, subject="ada", period=BudgetPeriod.TOTAL)
         await engine.budgets.put(ROOT, key, Cap(tokens=2000))
-        run = await engine.passing.begin(prompt())
+        run = await engine.dialects.passing.begin(prompt())
         assert (await left(engine))[1] > 1000
-        detail = await engine.passing.wait(run)
+        detail = await engine.dialects.passing.wait(run)
         assert detail.turn.state is TurnState.COMPLETED
         assert await left(engine) == (1960, 0)
         with pytest.raises(OverBudgetError):
-            await engine.passing.begin(prompt("word " * 2000))
+            await engine.dialects.passing.begin(prompt("word " * 2000))
         assert await left(engine) == (1960, 0)
 
     async def test_a_call_that_is_given_up_is_on_record(self, open_engine: OpenEngine) -> None:
         model = ScriptedModel([Say("Once "), Pause(30)])
         engine = await open_engine(model)
-        run = await engine.passing.begin(prompt())
-        waiting = asyncio.create_task(engine.passing.wait(run))
+        run = await engine.dialects.passing.begin(prompt())
+        waiting = asyncio.create_task(engine.dialects.passing.wait(run))
         await until(lambda: run.live.length > 0)
         waiting.cancel()
         await until(lambda: run.live.ended is not None)
@@ -66,16 +66,16 @@ class TestBooks:
         model = ScriptedModel()
         engine = await open_engine(model, model_context_tokens=256)
         with pytest.raises(ContextTooLongError):
-            await engine.passing.begin(prompt("word " * 400))
+            await engine.dialects.passing.begin(prompt("word " * 400))
         assert not model.requests
 
 
 class TestStopping:
     async def test_an_engine_that_stops_ends_them_and_takes_no_more(self, open_engine: OpenEngine) -> None:
         engine = await open_engine(ScriptedModel([Say("Once "), Pause(30)]))
-        run = await engine.passing.begin(prompt())
+        run = await engine.dialects.passing.begin(prompt())
         await until(lambda: run.live.length > 0)
-        await engine.passing.aclose()
+        await engine.dialects.passing.aclose()
         assert run.live.ended
         with pytest.raises(ShuttingDownError):
-            await engine.passing.begin(prompt())
+            await engine.dialects.passing.begin(prompt())

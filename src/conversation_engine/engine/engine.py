@@ -10,8 +10,8 @@ from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.embeddings.ports import Embedder
 from conversation_engine.domains.llm.embeddings.service import EmbeddingService
 from conversation_engine.domains.llm.ports import ModelProvider
+from conversation_engine.engine.dialects import make_dialects
 from conversation_engine.engine.migrating import prepare
-from conversation_engine.engine.passing import make_passing
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import (
     make_accounts,
@@ -103,7 +103,7 @@ class ConversationEngine:
         self.conversations: ConversationService = write_path.conversations
         self.pins: PinService = write_path.pins
         self.turns: TurnService = write_path.turns
-        self.passing = make_passing(self, settings=self.settings)
+        self.dialects = make_dialects(self, settings=self.settings)
         self.rag = RagService(self.conversations, self.turns, self.retrieval)
         self.questions = make_questions(self, reader, settings=self.settings)
         self.audit = AuditLog(self.database, clock=self.clock)
@@ -127,7 +127,7 @@ class ConversationEngine:
 
     async def aclose(self) -> None:
         """Let running turns end (see `CE_GRACE_SECONDS`), then let go of everything."""
-        await self.passing.aclose()
+        await self.dialects.passing.aclose()
         await self.turns.aclose()
         await self.jobs.aclose()
         await self._outbox.aclose()

@@ -36,8 +36,8 @@ from conversation_engine.domains.users.secret import local_secret
 from conversation_engine.domains.users.service import AccountService
 from conversation_engine.domains.users.sign_in.service import SignInService
 from conversation_engine.domains.users.tokens import TokenService
+from conversation_engine.engine.dialects import token_counter
 from conversation_engine.engine.hosted import hosted_family, hosted_services, models_by_setting
-from conversation_engine.engine.passing import token_counter
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.db.database import Database

@@ -204,6 +204,10 @@ class TurnRepo:
         row = tx.execute(select(*_turns.c).where(_turns.c.id == turn_id)).first()
         return None if row is None else _turn(row)
 
+    def delete(self, tx: Tx, turn_id: TurnId) -> None:
+        """Take a turn that has ended off the record; what was said in it stays."""
+        tx.execute(delete(_turns).where(_turns.c.id == turn_id))
+
     def existing(self, tx: Tx, turn_ids: Sequence[TurnId]) -> frozenset[TurnId]:
         """Which of these there still are, in whatever state."""
         return frozenset(tx.scalars(select(_turns.c.id).where(_turns.c.id.in_(turn_ids))))

@@ -1,13 +1,19 @@
 """The words of turns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from conversation_engine.domains.context.questions.types import Understanding
-from conversation_engine.domains.conversations.types import BusyPolicy, Content, Message, NewConversation
+from conversation_engine.domains.conversations.types import (
+    BusyPolicy,
+    Content,
+    Message,
+    NewConversation,
+    NewMessage,
+)
 from conversation_engine.domains.llm.types import Attempt, Sampling
 from conversation_engine.domains.retrieval.types import RetrievalOptions
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId
@@ -38,6 +44,8 @@ class NewTurn:
     owner_id: UserId
     content: Content | None
     """`None`: answer what is already there."""
+    preceding: Sequence[NewMessage] = ()
+    """Said before it in the same transaction, the first under `parent_id`; such a turn never waits in line."""
     starts: NewConversation | None = None
     """A conversation to start with this turn, in one transaction, under `conversation_id`: a new id then."""
     role: Role | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, delete, func, insert, select
 
 from conversation_engine.domains.context.models import SummaryModel
 from conversation_engine.domains.context.types import Summary
@@ -25,6 +25,17 @@ class SummaryRepo:
         query = select(*_summaries.c).where(_summaries.c.conversation_id == conversation_id)
         rows = tx.execute(query.order_by(_summaries.c.last_sequence.desc()).limit(count))
         return [_summary(row) for row in rows]
+
+    def delete_covering(self, tx: Tx, conversation_id: ConversationId, number: int) -> None:
+        """Remove those that a message is part of."""
+        columns = _summaries.c
+        covering = (columns.conversation_id == conversation_id, columns.last_sequence >= number)
+        tx.execute(delete(_summaries).where(*covering, columns.first_sequence <= number))
+
+    def newest_covered(self, tx: Tx, conversation_id: ConversationId) -> int:
+        """Sequence number of the last message that any covers; 0: there is none."""
+        query = select(func.max(_summaries.c.last_sequence)).where(_summaries.c.conversation_id == conversation_id)
+        return tx.scalar(query) or 0
 
 
 def _summary(row: Row[tuple[object, ...]]) -> Summary:

@@ -25,3 +25,11 @@ class SummaryService:
     def add(self, tx: Tx, summary: Summary) -> None:
         """Keep one. Raises ConstraintViolation where its last message has one, or is deleted."""
         self._repo.insert(tx, summary)
+
+    def forget(self, tx: Tx, conversation_id: ConversationId, number: int) -> int:
+        """Remove those that the message of this sequence number is part of; up to where the others reach.
+
+        Two statements.
+        """
+        self._repo.delete_covering(tx, conversation_id, number)
+        return self._repo.newest_covered(tx, conversation_id)

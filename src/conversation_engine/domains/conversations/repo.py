@@ -371,6 +371,12 @@ class MessageRepo:
         """Remove a message and all its descendants in one statement; how many these were."""
         return tx.execute(_DELETE_BELOW, {"message": message_id}).rowcount
 
+    def splice(self, tx: Tx, message: Message) -> None:
+        """Remove one message; what follows it then follows what it followed. Two statements."""
+        below = _messages.c.parent_id == message.id
+        tx.execute(update(_messages).where(below).values(parent_id=message.parent_id))
+        tx.execute(delete(_messages).where(_messages.c.id == message.id))
+
     def copy_path(self, tx: Tx, leaf_id: MessageId, into: ConversationId) -> Sequence[MessageId]:
         """Write the path that ends with `leaf_id` again, as all that was said in `into`; the new ids in order.
 

@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 import conversation_engine.entrypoints.http.errors as problems
+from conversation_engine.domains.conversations.items.service import ItemService
 from conversation_engine.domains.conversations.pins.service import PinService
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.limits.rates import RateLimiter
@@ -52,6 +53,7 @@ from conversation_engine.people.feedback.service import FeedbackDesk
 from conversation_engine.people.records.service import RecordService
 from conversation_engine.people.review.service import ReviewService
 from conversation_engine.people.sessions.service import SessionService
+from conversation_engine.turns.answers.service import AnswerService
 from conversation_engine.turns.passing.service import PassingService
 from conversation_engine.turns.questions import QuestionService
 from conversation_engine.turns.rag.service import RagService
@@ -146,7 +148,9 @@ def _services(engine: ConversationEngine) -> dict[type, object]:
         BudgetService: engine.budgets,
         RateLimiter: engine.rates,
         TurnService: engine.turns,
-        PassingService: engine.passing,
+        PassingService: engine.dialects.passing,
+        ItemService: engine.dialects.items,
+        AnswerService: engine.dialects.answers,
         QuestionService: engine.questions,
         CostService: engine.costs,
         CallService: engine.calls,

@@ -21,3 +21,16 @@ class BadFieldError(EngineError):
 
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(sentence, field=field)
+
+
+class PreviousResponseNotFoundError(EngineError):
+    """The response that another is to follow does not exist."""
+
+    code = "previous_response_not_found"
+    kind = Kind.INVALID
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(
+            f"Previous response with id '{response_id[:100]}' not found. It may have been deleted, or not stored.",
+            field="previous_response_id",
+        )

@@ -23,3 +23,18 @@ def checked_format(wanted: dict[str, Any] | None, *, field: str) -> dict[str, An
     if not isinstance(schema, dict) or not isinstance(schema.get("name"), str):
         raise BadFieldError(f"{field}.json_schema", f"`{field}.json_schema` must have a `name` and a `schema`.")
     return {"type": kind, "json_schema": schema}
+
+
+def chat_format(wanted: dict[str, Any] | None, *, field: str) -> dict[str, Any] | None:
+    """The same of the form that Responses write, where a schema stands beside its type."""
+    if wanted is None or wanted.get("type") != "json_schema":
+        return checked_format(wanted, field=field)
+    schema = {name: value for name, value in wanted.items() if name != "type" and value is not None}
+    return checked_format({"type": "json_schema", "json_schema": schema}, field=field)
+
+
+def text_format(passed: Any) -> dict[str, Any]:
+    """What was passed to the model's service, as Responses write it."""
+    if not passed:
+        return {"type": "text"}
+    return {"type": passed["type"], **passed.get("json_schema", {})}

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from conversation_engine.entrypoints.openai import catalogue, chat
+from conversation_engine.entrypoints.openai import catalogue, chat, conversations, responses
 
 router = APIRouter(prefix="/v1", tags=["openai"])
-for _part in (catalogue, chat):
+for _part in (catalogue, chat, conversations, responses):
     router.include_router(_part.router)

@@ -128,7 +128,7 @@ class PassingService:
             state=TurnState.RUNNING,
             attempt=1,
             model=call.card.name,
-            system_prompt=None,
+            system_prompt=prompt.instructions,
             sampling=prompt.sampling,
             window=NO_OPTIONS,
             reply_metadata=prompt.reply_metadata,

@@ -17,6 +17,8 @@ class Prompt:
     role: Role | None
     messages: Sequence[LLMMessage]
     """Oldest first; never empty."""
+    instructions: str | None = None
+    """Those among the messages, where they are to be told of."""
     model: str | None = None
     """`None`: the engine's default."""
     sampling: Sampling = field(default_factory=Sampling)

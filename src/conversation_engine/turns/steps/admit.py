@@ -72,14 +72,14 @@ class AdmitStep:
         The `lease` is made when the turn is written: it may have waited for a connection longer than a lease lasts.
         """
         turn_id = TurnId(new_id())
-        new = self._checked(new)
+        new = self._with_preceding(self._checked(new), turn_id)
         message = self._message(new, turn_id)
         try:
             return await self._once(
                 new, turn_id, lambda tx: self._admit(tx, new, turn_id, message, lease=lease, policy=policy)
             )
         except (ConstraintViolation, _LineAheadError) as error:
-            if policy is BusyPolicy.QUEUE:
+            if policy is BusyPolicy.QUEUE and not new.preceding:
                 return await self._once(new, turn_id, lambda tx: self._queue(tx, new, turn_id, message))
             running = await self._database.read(lambda tx: self._repo.find_running(tx, new.conversation_id))
             raise TurnInProgressError(running.id if running else None) from error
@@ -112,6 +112,14 @@ class AdmitStep:
             system_prompt=None if prompt is None else self._conversations.checked_prompt(prompt),
             reply_metadata=self._conversations.checked_metadata(new.reply_metadata),
         )
+
+    def _with_preceding(self, new: NewTurn, turn_id: TurnId) -> NewTurn:
+        """With what precedes the message checked, and the first of it in the message's place."""
+        if not new.preceding:
+            return new
+        said = [replace(one, turn_id=turn_id, parent_id=None) for one in new.preceding]
+        said[0] = replace(said[0], parent_id=new.parent_id)
+        return replace(new, parent_id=None, preceding=[self._conversations.checked_message(one) for one in said])
 
     def _message(self, new: NewTurn, turn_id: TurnId) -> NewMessage | None:
         if new.content is None:
@@ -186,6 +194,8 @@ class AdmitStep:
         )
 
     def _say(self, tx: Tx, new: NewTurn, message: NewMessage | None) -> Conversation:
+        for earlier in new.preceding:
+            self._conversations.append(tx, new.conversation_id, earlier, owner_id=new.owner_id)
         if message is None:
             return self._conversations.open_for_reply(
                 tx, new.conversation_id, owner_id=new.owner_id, parent_id=new.parent_id

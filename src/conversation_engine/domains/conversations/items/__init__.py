@@ -1,0 +1,1 @@
+"""Messages as a plain list, as those see them who know no tree."""
