@@ -8,12 +8,13 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 from xdist.scheduler import LoadGroupScheduling
@@ -25,7 +26,10 @@ from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.db.opening import open_database
 from conversation_engine.testing import ScriptedModel
 
+T = TypeVar("T")
+
 SECRET = "a secret for tests, longer than thirty-two bytes"
+TEMPLATE = "template_of_tests"
 _numbers = itertools.count(1)
 
 
@@ -134,34 +138,84 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class PostgresDatabases:
-    """Databases with the schema and no row. Emptied after each test: to make and drop one takes ten times as long."""
+    """Databases with the schema and no row. Emptied after each test: to make and drop one takes ten times as long.
+
+    Emptied over connections that stay open: a `psql` for each test took longer than what it was told to do.
+    """
 
     def __init__(self, server: Any) -> None:
         self._server = server
+        self._loop = asyncio.new_event_loop()
         self._free: list[str] = []
-        server.psql("CREATE DATABASE template_of_tests;")
-        asyncio.run(_migrate(server.get_uri(database="template_of_tests")))
-        self._schema = self._emptied("template_of_tests")
+        self._sweepers: dict[str, asyncpg.Connection[Any]] = {}
+        self._make(TEMPLATE, of="template0")
+        asyncio.run(_migrate(server.get_uri(database=TEMPLATE)))
+        self._schema = self._run(self._emptied(TEMPLATE))
+        self._run(self._leave(TEMPLATE))
 
     @contextmanager
     def one(self) -> Iterator[str]:
-        """The URL of one that nobody else has."""
+        """The name of one that nobody else has."""
         name = self._free.pop() if self._free else self._new()
-        yield str(self._server.get_uri(database=name))
-        if self._emptied(name) == self._schema:
+        yield name
+        if self._run(self._emptied(name)) == self._schema:
             self._free.append(name)
         else:  # a test of migrations
-            self._server.psql(f"DROP DATABASE {name} WITH (FORCE);")
+            self._run(self._leave(name))
+            self._drop(name)
+
+    @contextmanager
+    def kept(self, name: str) -> Iterator[None]:
+        """Remember the rows of a database for `restore`."""
+        self._run(self._script(name, _KEEP))
+        yield
+        self._run(self._script(name, "DROP SCHEMA kept CASCADE"))
+
+    def restore(self, name: str) -> None:
+        """Throw everybody out and bring back the rows that were kept; whoever comes first to a copy waits for long."""
+        self._run(self._script(name, _EMPTY + _RESTORE))
+
+    def url_of(self, name: str) -> str:
+        """Where to find one."""
+        return str(self._server.get_uri(database=name))
+
+    def close(self) -> None:
+        """Hang up."""
+        for name in list(self._sweepers):
+            self._run(self._leave(name))
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(work)
 
     def _new(self) -> str:
         name = _new_name()
-        self._server.psql(f"CREATE DATABASE {name} TEMPLATE template_of_tests;")
+        self._make(name, of=TEMPLATE)
         return name
 
-    def _emptied(self, name: str) -> str:
+    def _make(self, name: str, *, of: str) -> None:
+        self._run(self._script("postgres", f"CREATE DATABASE {name} TEMPLATE {of}"))
+
+    def _drop(self, name: str) -> None:
+        self._run(self._script("postgres", f"DROP DATABASE {name} WITH (FORCE)"))
+
+    async def _script(self, name: str, script: str) -> None:
+        await (await self._sweeper(name)).execute(script)
+
+    async def _emptied(self, name: str) -> object:
         """Throw everybody out and delete every row; tells the schema."""
-        told: str = self._server.psql(f"\\c {name}\n{_EMPTY}")
-        return told.partition("schema:")[2].strip()
+        await self._script(name, _EMPTY)
+        schema: object = await (await self._sweeper(name)).fetchval(_SCHEMA)
+        return schema
+
+    async def _sweeper(self, name: str) -> "asyncpg.Connection[Any]":
+        sweeper = self._sweepers.get(name)
+        if sweeper is None or sweeper.is_closed():
+            sweeper = self._sweepers[name] = await asyncpg.connect(self.url_of(name))
+        return sweeper
+
+    async def _leave(self, name: str) -> None:
+        await self._sweepers.pop(name).close()
 
 
 _EMPTY = """
@@ -172,15 +226,39 @@ DO $$ DECLARE one record; BEGIN
         EXECUTE format('DELETE FROM %I', one.tablename);
     END LOOP;
 END $$;
-SELECT 'schema:' || md5(string_agg(relname || relkind::text, ',' ORDER BY relname)) || (SELECT max(version_num)
-FROM alembic_version) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind <> 't';
+"""
+_KEEP = """
+DO $$ DECLARE one record; BEGIN
+    CREATE SCHEMA kept;
+    FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('CREATE TABLE kept.%I AS TABLE public.%I', one.tablename, one.tablename);
+    END LOOP;
+END $$;
+"""
+_RESTORE = """
+DO $$ DECLARE one record; BEGIN
+    FOR one IN SELECT relname, string_agg(quote_ident(attname), ', ') AS names
+    FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'alembic_version'
+        AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+    GROUP BY relname LOOP
+        EXECUTE format('INSERT INTO public.%I (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM kept.%I',
+            one.relname, one.names, one.names, one.relname);
+    END LOOP;
+END $$;
+"""
+_SCHEMA = """
+SELECT md5(string_agg(relname || relkind::text, ',' ORDER BY relname)) || (SELECT max(version_num) FROM alembic_version)
+FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind <> 't'
 """
 
 
 @pytest.fixture(scope="session")
-def postgres_databases(postgres: Any) -> PostgresDatabases:
+def postgres_databases(postgres: Any) -> Iterator[PostgresDatabases]:
     """Those of this run's PostgreSQL."""
-    return PostgresDatabases(postgres)
+    databases = PostgresDatabases(postgres)
+    yield databases
+    databases.close()
 
 
 async def _migrate(url: str) -> None:
@@ -212,14 +290,20 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "test.db")
         yield f"sqlite:///{tmp_path / 'test.db'}"
         return
-    with request.getfixturevalue("postgres_databases").one() as url:
-        yield url
+    databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
+    with databases.one() as name:
+        yield databases.url_of(name)
 
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """Settings of a test: its own database and folder, the scripted model by default, asked once."""
-    own = {"data_dir": tmp_path / "data", "database_url": SecretStr(database_url)}
+    return settings_over(database_url, tmp_path)
+
+
+def settings_over(database_url: str, folder: Path) -> Settings:
+    """Those of a test, for a database and a folder that are not the test's own."""
+    own = {"data_dir": folder / "data", "database_url": SecretStr(database_url)}
     return _settings_of_every_test().model_copy(update=own)
 
 

@@ -7,10 +7,12 @@ breaks in the middle); `sweep` only recovers what others left.
 """
 
 import asyncio
+import contextlib
 import importlib
 import json
 import os
 import sys
+import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict
@@ -137,8 +139,16 @@ def die(*, told: str, at: str, arguments: list[str]) -> NoReturn:
         os._exit(1)
 
 
+async def practise() -> None:
+    """Hold the conversation once: what is imported and compiled for it need not be once more in every child."""
+    with tempfile.TemporaryDirectory() as folder:
+        await main("ask", f"sqlite:///{folder}/practice.db", "interrupt", "practice")
+
+
 def serve() -> None:
     """Until there are no more orders."""
+    with contextlib.redirect_stdout(None):
+        asyncio.run(practise())
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

@@ -2,8 +2,12 @@
 covered before it has a rule, and then this fails.
 """
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+import shutil
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -11,20 +15,91 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from conversation_engine.entrypoints.http.app import create_app
+from conversation_engine.testing import ScriptedModel
+from tests.conftest import PostgresDatabases, settings_over
 from tests.http.rules import DOORS, OPEN, RULES, Route
 from tests.http.scenes import MISSING_ID, problem_in
-from tests.http.world import ROLES, SECRET_WORDS, World, furnish, people
+from tests.http.world import ROLES, SECRET_WORDS, World, furnish, people_of
 
 BAD_IDS = ("1", "x", "%00", "%ff", "..%5c", "01890a5d-ac96-774b-bcce-b302099a805g", "9" * 5000)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Furnished:
+    """A database in which there is a world, and the ids of its things."""
+
+    url: str
+    ids: Mapping[str, str]
+
+
+async def furnished_in(url: str, folder: Path) -> Furnished:
+    """Make a world there: half a second, which a copy of it saves."""
+    app = create_app(settings_over(url, folder), providers={"scripted": ScriptedModel()})
+    async with app.router.lifespan_context(app), people_of(app) as clients:
+        world = await furnish(World(clients=clients))
+        document = f"/documents/{world.ids['document_id']}"
+        async with asyncio.timeout(10):
+            while (await world["ada"].get(document)).json()["status"] != "ready":
+                await asyncio.sleep(0.01)
+    return Furnished(url=url, ids=world.ids)
+
+
+@pytest.fixture(scope="module")
+async def furnished_file(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Furnished:
+    """A file to copy."""
+    folder = tmp_path_factory.mktemp("world")
+    shutil.copy(sqlite_template, folder / "world.db")
+    return await furnished_in(f"sqlite:///{folder / 'world.db'}", folder)
+
+
+@pytest.fixture(scope="module")
+def own_database(postgres_databases: PostgresDatabases) -> Iterator[str]:
+    """The name of a PostgreSQL database that is this file's."""
+    with postgres_databases.one() as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+async def furnished_server(
+    own_database: str, postgres_databases: PostgresDatabases, tmp_path_factory: pytest.TempPathFactory
+) -> Furnished:
+    """One that the tests of this file have in turn."""
+    return await furnished_in(postgres_databases.url_of(own_database), tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def kept_server(
+    furnished_server: Furnished, own_database: str, postgres_databases: PostgresDatabases
+) -> Iterator[Furnished]:
+    """The same, and its rows can be brought back."""
+    with postgres_databases.kept(own_database):
+        yield furnished_server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def furnished(request: pytest.FixtureRequest, tmp_path: Path) -> Furnished:
+    """A world as it was made, on each kind of database."""
+    if request.param == "sqlite":
+        original = request.getfixturevalue("furnished_file")
+        shutil.copy(original.url.removeprefix("sqlite:///"), tmp_path / "world.db")
+        return replace(original, url=f"sqlite:///{tmp_path / 'world.db'}")
+    furnished: Furnished = request.getfixturevalue("kept_server")
+    request.getfixturevalue("postgres_databases").restore(request.getfixturevalue("own_database"))
+    return furnished
+
+
 @pytest.fixture
-async def world(app: FastAPI) -> AsyncIterator[World]:
+def database_url(furnished: Furnished) -> str:
+    """Every test of this file finds the world there."""
+    return furnished.url
+
+
+@pytest.fixture
+async def world(app: FastAPI, furnished: Furnished) -> AsyncIterator[World]:
     """People of every role; Ada's conversation and Tess's client."""
-    world = World(clients=await people(app))
-    yield await furnish(world)
-    for client in world.clients.values():
-        await client.aclose()
+    async with people_of(app) as clients:
+        yield World(clients=clients, ids=dict(furnished.ids))
 
 
 def routes_of(app: FastAPI) -> Iterator[Route]:

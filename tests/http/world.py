@@ -1,6 +1,7 @@
 """People of every role, and things of theirs that the others may or may not see."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,8 +45,17 @@ class World:
         return dict.fromkeys(self.ids, bad) | {"ordinal": "0"}
 
 
-async def people(app: FastAPI) -> dict[str, httpx2.AsyncClient]:
+@contextlib.asynccontextmanager
+async def people_of(app: FastAPI) -> AsyncIterator[dict[str, httpx2.AsyncClient]]:
     """A client for each, signed in."""
+    clients = await people(app)
+    yield clients
+    for client in clients.values():
+        await client.aclose()
+
+
+async def people(app: FastAPI) -> dict[str, httpx2.AsyncClient]:
+    """The same, to be closed by who asked."""
     sign_ins: SignInService = app.state.services[SignInService]
     clients = {}
     for name, role in ROLES.items():
