@@ -75,11 +75,9 @@ class TestCorpora:
 
 class TestTokenCounts:
     def test_nothing_that_is_judged_was_seen_before(self) -> None:
-        for traffic in _traffics(None):
-            past = " ".join(
-                message.content for prompt in traffic.past for message in prompt if message.role != "system"
-            )
-            for prompt in traffic.unseen:
+        for draw in (draw for traffic in _traffics(None) for draw in traffic.draws):
+            past = " ".join(message.content for prompt in draw.past for message in prompt if message.role != "system")
+            for prompt in draw.unseen:
                 for message in prompt:
                     pieces = [line for line in message.content.split(". ") if len(line) > 40]
                     assert message.role == "system" or not any(piece in past for piece in pieces)

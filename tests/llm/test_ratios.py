@@ -1,14 +1,16 @@
 """What a model's tokens are per token of ours, learned from reports that may be wrong."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conversation_engine.domains.llm.fitting import told
 from conversation_engine.domains.llm.ratios import EVERY, LARGEST_CHARACTERS, SEEN_IN_FULL, RatioBook
-from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, Script, default_ratios, ratios_of
+from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, Script, default_ratios, parts_of, ratios_of
 from conversation_engine.domains.llm.types import ModelCard, PromptCount, TokenRatios, TokenUsage
 from conversation_engine.testing import Say, ScriptedModel
 from tests.conftest import OpenEngine
@@ -74,6 +76,42 @@ class TestLearn:
             book.learn(CARD, prompt(Script.PROSE, size), lie)
         assert known(book).by_script[Script.PROSE].typical == pytest.approx(1.5, rel=0.12)
         assert all(0.3 <= ratio <= 8.0 for pair in known(book).by_script for ratio in pair)
+
+    def test_texts_of_one_script_that_are_cut_otherwise_are_told_apart_by_their_characters(self) -> None:
+        """Russian and Arabic are one script here; half of the past calls are of either."""
+        book, random = RatioBook(), Random(5)
+
+        def said(letters_a_token: float) -> tuple[PromptCount, int]:
+            counted = prompt(Script.TWO_BYTES, random.randint(50, 400))
+            tokens = sum(counted.by_script)
+            letters = round(tokens * letters_a_token)
+            counted = replace(counted, characters=(0, letters, 0, 0))
+            return counted, round(tokens * 0.5 + letters * 0.6) + MESSAGE_OVERHEAD_TOKENS
+
+        for number in range(40):
+            book.learn(CARD, *said(5.0 if number % 2 else 2.0))
+        weights = known(book).weights
+        assert weights is not None
+        for letters_a_token in (2.0, 5.0):
+            counted, reported = said(letters_a_token)
+            parts = parts_of(counted.by_script, counted.characters, is_instructed=False)
+            assert told(parts, weights()) == pytest.approx(reported - MESSAGE_OVERHEAD_TOKENS, rel=0.1)
+
+    def test_weights_are_worked_out_when_they_are_asked_for_and_once(self) -> None:
+        book = RatioBook()
+        for _ in range(4):
+            book.learn(CARD, replace(prompt(Script.PROSE, 100), characters=(0, 0, 0, 0)), 150)
+        weights = known(book).weights
+        assert weights is not None
+        assert weights() is weights()
+        before = weights()
+        book.learn(CARD, replace(prompt(Script.PROSE, 100), characters=(0, 0, 0, 0)), 190)
+        assert weights() is not before
+
+    def test_what_earlier_versions_counted_gives_ratios_and_no_weights(self) -> None:
+        book = RatioBook()
+        learn(book, Script.PROSE, 1.5)
+        assert known(book).weights is None
 
     def test_a_model_whose_vocabulary_we_have_is_left_alone(self) -> None:
         book = RatioBook()

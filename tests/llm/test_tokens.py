@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conversation_engine.domains.llm.characters import characters_in
 from conversation_engine.domains.llm.tokens import (
     MESSAGE_OVERHEAD_TOKENS,
     Script,
@@ -99,6 +100,26 @@ class TestEstimate:
         text = "Комитет собрался во вторник."
         assert estimate(card("openai", "gpt-4"), text) == count_tokens(text, "cl100k_base") > count_tokens(text)
 
+    def test_weights_go_before_ratios(self) -> None:
+        by_script = (ScriptRatio(typical=9.0, safe=9.0),) * len(Script)
+        weights = (1.5,) * len(Script) + (0.0, 1.0, 0.0, 0.0) + (0.7, 0.4)
+        learned = card("p", "m", TokenRatios(by_script=by_script, template_tokens=(90, 90), weights=lambda: weights))
+        russian, english = "Комитет собрался во вторник.", "one two three four"
+        letters = sum(not one.isascii() for one in russian)
+        assert estimate(learned, english) == 6
+        assert estimate(learned, russian) == round(1.5 * count_tokens(russian) + letters / 2)
+        said = [LLMMessage("user", english)]
+        assert estimate_prompt(learned, said) == 6 + 7 + MESSAGE_OVERHEAD_TOKENS
+        instructed = [LLMMessage("system", english), *said]
+        assert estimate_prompt(learned, instructed) == 2 * (6 + MESSAGE_OVERHEAD_TOKENS) + 4
+
+    @given(texts, st.floats(-50, 50))
+    def test_however_odd_they_are_a_count_is_plausible(self, text: str, weight: float) -> None:
+        by_script = (ScriptRatio(typical=1.0, safe=1.0),) * len(Script)
+        odd = card("p", "m", TokenRatios(by_script=by_script, weights=lambda: (weight,) * 11))
+        ours = count_tokens(text)
+        assert int(0.3 * ours) <= estimate(odd, text) <= 8 * ours + 200
+
 
 class TestCountPrompt:
     def test_it_counts_each_script_by_itself(self) -> None:
@@ -111,3 +132,24 @@ class TestCountPrompt:
         assert counted.by_script[Script.PROSE] == count_tokens(said[0].content)
         assert counted.by_script[Script.THREE_BYTES] == count_tokens(said[1].content)
         assert sum(counted.by_script) == sum(count_tokens(message.content) for message in said)
+        assert counted.characters == (0, 0, 0, 9)
+
+
+class TestCharacters:
+    @pytest.mark.parametrize(
+        ("text", "kinds"),
+        [
+            ("", (0, 0, 0, 0)),
+            ("Only ASCII: 1 + 1\n", (0, 0, 0, 0)),
+            ("Über Ärger, señor ő", (4, 0, 0, 0)),
+            ("Комитет και שלום", (0, 14, 0, 0)),
+            ("हिन्दी “so”", (0, 0, 8, 0)),
+            ("盾状火山 カ 한국 🌋", (0, 0, 0, 8)),
+        ],
+    )
+    def test_what_is_not_ascii_is_told_apart(self, text: str, kinds: tuple[int, ...]) -> None:
+        assert characters_in(text) == kinds
+
+    @given(texts)
+    def test_every_character_beyond_ascii_is_of_one_kind(self, text: str) -> None:
+        assert sum(characters_in(text)) == sum(not character.isascii() for character in text)

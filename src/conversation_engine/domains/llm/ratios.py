@@ -5,9 +5,22 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, Script, default_ratios, vocabulary_of
+from conversation_engine.domains.llm.characters import Kind
+from conversation_engine.domains.llm.fitting import fitted
+from conversation_engine.domains.llm.tokens import (
+    MESSAGE_OVERHEAD_TOKENS,
+    MOST_TEMPLATE_TOKENS,
+    PLAUSIBLE,
+    TEMPLATE_PART,
+    Script,
+    default_ratios,
+    parts_of,
+    vocabulary_of,
+)
 from conversation_engine.domains.llm.types import ModelCard, PromptCount, ScriptRatio, TokenRatios
 
+MOST_WEIGHED: Final = 64
+"""Of each model, whatever they are written in, for the weights of estimates."""
 MOST_SAMPLES: Final = 48
 """Of each model and script, and of each model for its template. The newest count, so that a model whose vocabulary
 changes is followed."""
@@ -21,9 +34,6 @@ LARGEST_CHARACTERS: Final = 32_768
 """Longer prompts are not counted again: 0.3 ms is what a comparison may cost."""
 PURE_SHARE: Final = 0.7
 """A prompt tells about the script that at least so much of it is written in."""
-PLAUSIBLE: Final = (0.3, 8.0)
-"""A ratio outside is a mistake or a lie."""
-MOST_TEMPLATE_TOKENS: Final = 200
 SAFE_SHARE: Final = 0.9
 """Of what a model read so far, the safe ratio would have been enough for so much."""
 ROUNDS: Final = 6
@@ -41,6 +51,8 @@ class Sample(NamedTuple):
     reported: int
     """The provider's, without each message's share of the template."""
     is_instructed: bool
+    characters: tuple[int, ...] = ()
+    """Empty in what earlier versions counted."""
 
 
 class _Model:
@@ -51,12 +63,31 @@ class _Model:
         self.calls = 0
         self.noted = 0
         self._newest: deque[Sample] = deque(maxlen=MOST_SAMPLES)
+        self._weighed: deque[Sample] = deque(maxlen=MOST_WEIGHED)
+        self._fit: tuple[int, Sequence[float]] = (0, ())
+        """After how many samples, and what came of it."""
         self._of_script: list[deque[Sample]] = [deque(maxlen=MOST_SAMPLES) for _ in Script]
 
-    def note(self, script: Script, sample: Sample) -> None:
-        self._newest.append(sample)
-        self._of_script[script].append(sample)
+    def note(self, script: Script | None, sample: Sample) -> None:
+        """`script`: what the prompt is written in; `None`: in several."""
         self.noted += 1
+        if sample.characters:
+            self._weighed.append(sample)
+        if script is not None:
+            self._newest.append(sample)
+            self._of_script[script].append(sample)
+
+    def weights(self) -> Sequence[float]:
+        """Of the parts of a prompt, near the ratios: some milliseconds where a sample is new, else nothing."""
+        noted, weights = self._fit
+        if noted != self.noted:
+            rows = [parts_of(one.by_script, one.characters, is_instructed=one.is_instructed) for one in self._weighed]
+            ratios = [ratio.typical for ratio in self.ratios.by_script]
+            template = [tokens / TEMPLATE_PART for tokens in self.ratios.template_tokens]
+            begun = [*ratios, *(0.0 for _ in Kind), *template]
+            weights = fitted(rows, [one.reported for one in self._weighed], begun)
+            self._fit = (self.noted, weights)
+        return weights
 
     def refine(self, scripts: Iterable[Script]) -> None:
         """One turn of finding ratios and templates."""
@@ -64,7 +95,12 @@ class _Model:
         for script in scripts:
             by_script[script] = _ratio_of(script, self._of_script[script], self.ratios)
         template = [_template(by_script, self._newest, is_instructed=kind) for kind in (False, True)]
-        self.ratios = TokenRatios(by_script=tuple(by_script), template_tokens=(template[0], template[1]))
+        is_known = len(self._weighed) >= LEAST_SAMPLES
+        self.ratios = TokenRatios(
+            by_script=tuple(by_script),
+            template_tokens=(template[0], template[1]),
+            weights=self.weights if is_known else None,
+        )
 
 
 class RatioBook:
@@ -92,10 +128,9 @@ class RatioBook:
 
     def learn(self, card: ModelCard, counted: PromptCount, input_tokens: int) -> None:
         """A provider says that this prompt was `input_tokens`. A fifth of a millisecond."""
-        script = self._note(card, counted, input_tokens)
-        if script is not None:
-            model = self._model(card)
-            model.refine([script] if model.noted % ALL_SCRIPTS_EVERY else Script)
+        if self._note(card, counted, input_tokens):
+            model, script = self._model(card), _script(counted)
+            model.refine([script] if script is not None and model.noted % ALL_SCRIPTS_EVERY else Script)
 
     def learn_all(self, card: ModelCard, calls: Iterable[tuple[PromptCount, int]]) -> None:
         """The same of many calls, oldest first: tens of milliseconds."""
@@ -104,16 +139,17 @@ class RatioBook:
         for _ in range(ROUNDS):
             self._model(card).refine(Script)
 
-    def _note(self, card: ModelCard, counted: PromptCount, input_tokens: int) -> Script | None:
-        script = max(Script, key=lambda one: counted.by_script[one])
-        tokens, total = counted.by_script[script], sum(counted.by_script)
+    def _note(self, card: ModelCard, counted: PromptCount, input_tokens: int) -> bool:
+        """Whether the report is believed."""
+        total = sum(counted.by_script)
         reported = input_tokens - counted.messages * MESSAGE_OVERHEAD_TOKENS
-        if vocabulary_of(card) is not None or not tokens or tokens < PURE_SHARE * total:
-            return None
+        if vocabulary_of(card) is not None or not total:
+            return False
         if not PLAUSIBLE[0] * total <= reported <= PLAUSIBLE[1] * total + MOST_TEMPLATE_TOKENS:
-            return None
-        self._model(card).note(script, Sample(counted.by_script, reported, counted.is_instructed))
-        return script
+            return False
+        sample = Sample(counted.by_script, reported, counted.is_instructed, counted.characters)
+        self._model(card).note(_script(counted), sample)
+        return True
 
     def _model(self, card: ModelCard) -> _Model:
         key = _key(card)
@@ -124,6 +160,12 @@ class RatioBook:
 
 def _key(card: ModelCard) -> tuple[str, str]:
     return card.provider, card.provider_model
+
+
+def _script(counted: PromptCount) -> Script | None:
+    """What the prompt is written in, for the most part; `None` where it is a mixture."""
+    script = max(Script, key=lambda one: counted.by_script[one])
+    return script if counted.by_script[script] >= PURE_SHARE * sum(counted.by_script) else None
 
 
 def _ratio_of(script: Script, samples: Sequence[Sample], known: TokenRatios) -> ScriptRatio:

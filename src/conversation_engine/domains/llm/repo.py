@@ -100,7 +100,8 @@ def _values(attempt: Attempt) -> dict[str, Any]:
 
 
 def _prompt_count(stored: dict[str, Any]) -> PromptCount:
-    return PromptCount(**{**stored, "by_script": tuple(stored["by_script"])})
+    parts = {name: tuple(stored.get(name, ())) for name in ("by_script", "characters")}
+    return PromptCount(**{**stored, **parts})
 
 
 def _attempt(row: Row[Any]) -> Attempt:

@@ -13,6 +13,8 @@ from typing import Final
 
 import toktok
 
+from conversation_engine.domains.llm.characters import Kind, characters_in
+from conversation_engine.domains.llm.fitting import told
 from conversation_engine.domains.llm.types import LLMMessage, ModelCard, PromptCount, ScriptRatio, TokenRatios
 
 MESSAGE_OVERHEAD_TOKENS: Final = 5
@@ -60,6 +62,13 @@ class Script(IntEnum):
     """Chinese, Japanese, Korean, Hindi, …"""
 
 
+PLAUSIBLE: Final = (0.3, 8.0)
+"""Tokens of a model per token of ours: what is outside is a mistake or a lie."""
+MOST_TEMPLATE_TOKENS: Final = 200
+TEMPLATE_PART: Final = 10.0
+"""Tokens that one of a template's parts stands for; …"""
+_CHARACTERS_A_PART: Final = (1, 2, 2, 1.5)
+"""… and so many characters of each kind are about a token, so that all weights are of one size."""
 _PROSE_CHARACTERS: Final = 3.8
 """Fewest characters per o200k token: English has 4 to 5, code 3 to 4, JSON 2 to 3."""
 _LATIN_BYTES: Final = 1.25
@@ -109,13 +118,40 @@ def estimate(card: ModelCard, text: str) -> int:
     if vocabulary is not None:
         return count_tokens(text, vocabulary)
     counted = count_tokens(text)
-    return round(counted * ratios_of(card).by_script[script_of(text, counted)].typical)
+    script, ratios = script_of(text, counted), ratios_of(card)
+    if ratios.weights is None:
+        return round(counted * ratios.by_script[script].typical)
+    by_script = tuple(counted if one is script else 0 for one in Script)
+    return _weighed(parts_of(by_script, characters_in(text)), ratios.weights(), counted)
 
 
 def estimate_prompt(card: ModelCard, messages: Sequence[LLMMessage]) -> int:
     """The same of a whole prompt, the chat template's share included."""
-    texts = sum(estimate(card, message.content) + MESSAGE_OVERHEAD_TOKENS for message in messages)
-    return texts + template_tokens_for(card, is_instructed=is_instructed(messages))
+    weights, instructed = ratios_of(card).weights, is_instructed(messages)
+    if weights is None or vocabulary_of(card) is not None:
+        texts = sum(estimate(card, message.content) + MESSAGE_OVERHEAD_TOKENS for message in messages)
+        return texts + template_tokens_for(card, is_instructed=instructed)
+    counted = count_prompt(messages)
+    parts = parts_of(counted.by_script, counted.characters, is_instructed=instructed)
+    return _weighed(parts, weights(), sum(counted.by_script)) + counted.messages * MESSAGE_OVERHEAD_TOKENS
+
+
+def parts_of(
+    by_script: Sequence[int], characters: Sequence[int], *, is_instructed: bool | None = None
+) -> Sequence[tuple[int, float]]:
+    """What a text is made of, as `fitting` wants it: o200k tokens by script, characters by kind, one of two templates.
+
+    `is_instructed`: of a whole prompt; `None`: a text alone, to which no template adds anything.
+    """
+    template = () if is_instructed is None else ((len(Script) + len(Kind) + is_instructed, TEMPLATE_PART),)
+    amounts = (*by_script, *(count / size for count, size in zip(characters, _CHARACTERS_A_PART, strict=True)))
+    return [*((place, amount) for place, amount in enumerate(amounts) if amount), *template]
+
+
+def _weighed(parts: Sequence[tuple[int, float]], weights: Sequence[float], counted: int) -> int:
+    """Never further from our own count than any vocabulary is."""
+    least, most = PLAUSIBLE
+    return round(min(max(told(parts, weights), least * counted), most * counted + MOST_TEMPLATE_TOKENS))
 
 
 def is_instructed(messages: Sequence[LLMMessage]) -> bool:
@@ -129,7 +165,12 @@ def count_prompt(messages: Sequence[LLMMessage]) -> PromptCount:
     counts = toktok.batch_count([message.content for message in messages], O200K, threads=1)
     for message, tokens in zip(messages, counts, strict=True):
         by_script[script_of(message.content, int(tokens))] += int(tokens)
-    return PromptCount(messages=len(messages), by_script=tuple(by_script), is_instructed=is_instructed(messages))
+    return PromptCount(
+        messages=len(messages),
+        by_script=tuple(by_script),
+        is_instructed=is_instructed(messages),
+        characters=characters_in("".join(message.content for message in messages)),
+    )
 
 
 def ratios_of(card: ModelCard) -> TokenRatios:

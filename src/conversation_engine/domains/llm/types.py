@@ -122,6 +122,8 @@ class PromptCount:
     """o200k tokens of the texts alone, by `tokens.Script`."""
     is_instructed: bool
     """Whether it has a system message: some templates put one of their own in its place."""
+    characters: tuple[int, ...] = ()
+    """Of the texts, by `characters.Kind`; empty in what earlier versions counted."""
 
 
 class ScriptRatio(NamedTuple):
@@ -140,6 +142,8 @@ class TokenRatios(NamedTuple):
     """By `tokens.Script`."""
     template_tokens: tuple[int, int] = (0, 0)
     """What the template adds to a whole prompt: without instructions (a system message), and with them."""
+    weights: Callable[[], Sequence[float]] | None = None
+    """Finer, for estimates: what each part of a prompt comes to (`tokens.parts_of`). Worked out when asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
