@@ -18,6 +18,39 @@ from tests.http.scenes import EVENT_STREAM, MISSING_ID, new_conversation, proble
 
 RULES = "messages user 3/minute; messages everybody 100/hour"
 
+SAYS_NOTHING = {
+    "/account/erase",
+    "/auth/link",
+    "/auth/logout",
+    "/auth/refresh",
+    "/auth/token",
+    "/collections",
+    "/conversations",
+    "/conversations/{conversation_id}/end",
+    "/conversations/{conversation_id}/messages/{message_id}/choose",
+    "/conversations/{conversation_id}/messages/{message_id}/fork",
+    "/conversations/{conversation_id}/turns/{turn_id}/cancel",
+    "/documents",
+    "/personas",
+    "/personas/preview",
+    "/personas/{persona_id}/archive",
+    "/personas/{persona_id}/restore",
+    "/prompt-templates/{name}/render",
+    "/rag/search",
+    "/sessions",
+    "/sessions/{session_id}/end",
+    "/sessions/{session_id}/messages",  # counted when it is answered, by `…/response`
+    "/users",
+    "/users/{user_id}/erase",
+    "/users/{user_id}/link",
+    "/users/{user_id}/logout",
+    "/v1/conversations",
+    "/v1/conversations/{conversation_id}",
+    "/v1/conversations/{conversation_id}/items",
+    "/v1/responses/input_tokens",
+    "/v1/responses/{response_id}/cancel",
+}
+
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
@@ -82,6 +115,20 @@ class TestMessages:
         for answer in (await ada.get(path), await ada.patch(f"/conversations/{conversation_id}", json={"title": "t"})):
             assert answer.status_code == 200
             assert "ratelimit" not in answer.headers
+
+    async def test_so_do_questions_to_documents(self, ada: httpx2.AsyncClient) -> None:
+        conversation_id = (await new_conversation(ada, conversation_type="rag_query"))["id"]
+        ways = ["/rag/query", f"/rag/conversation/{conversation_id}/query", "/query"]
+        for way in ways:
+            assert (await ada.post(way, json={"query": "hi"})).status_code < 300
+        for way in ways:
+            refused = await ada.post(way, json={"query": "hi"})
+            assert (refused.status_code, refused.headers["ratelimit"].split(";")[1]) == (429, "r=0")
+
+    def test_whether_a_route_says_something_was_decided_for_each(self, app: FastAPI) -> None:
+        """A new one that has something answered belongs to `messages`; any other is added here."""
+        posts = {path: way["post"] for path, way in app.openapi()["paths"].items() if "post" in way}
+        assert {path for path, way in posts.items() if "x-rate-class" not in way} == SAYS_NOTHING
 
     async def test_a_repetition_is_a_request_too_and_is_still_one_turn(self, ada: httpx2.AsyncClient) -> None:
         conversation_id = (await new_conversation(ada))["id"]

@@ -10,6 +10,7 @@ from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse, wants_event_stream
 from conversation_engine.infra.web.once import RequestOnce
 from conversation_engine.infra.web.paths import ConversationPath
+from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
 from conversation_engine.kernel.ids import ConversationId
 from conversation_engine.kernel.once import Once
 from conversation_engine.turns.rag.schemas import AnswerOut, CollectionsIn, CollectionsOut, QuestionIn
@@ -31,7 +32,7 @@ _STREAM: dict[str, Any] = {
 _RESPONSES: dict[int | str, dict[str, Any]] = {200: {**_STREAM, "model": AnswerOut}}
 
 
-@router.post("/rag/query", responses=_RESPONSES, response_model=None)
+@router.post("/rag/query", responses=_RESPONSES, response_model=None, openapi_extra=SAYS_SOMETHING)
 async def query(
     body: QuestionIn, *, request: Request, caller: Caller, rag: Rag, turns: Turns, once: RequestOnce
 ) -> Response:
@@ -40,7 +41,12 @@ async def query(
     return await _answer(turn, body, request, rag=rag, turns=turns)
 
 
-@router.post("/rag/conversation/{conversation_id}/query", responses=_RESPONSES, response_model=None)
+@router.post(
+    "/rag/conversation/{conversation_id}/query",
+    responses=_RESPONSES,
+    response_model=None,
+    openapi_extra=SAYS_SOMETHING,
+)
 async def query_in_conversation(
     conversation_id: ConversationPath,
     body: QuestionIn,
