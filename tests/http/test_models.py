@@ -52,6 +52,26 @@ class TestTest:
             body = (await root.post("/models/scripted/m/test/")).json()
             assert (body["ok"], body["verdict"], body["cause"]) == (False, "wrong_key", "HTTP 401")
 
+    async def test_it_is_on_record_and_paid_by_who_asks(self, app: FastAPI, settings: Settings) -> None:
+        async with root_at(app, settings) as root:
+            budget = {"scope": "role", "subject": "admin", "period": "day", "tokens": 1000}
+            assert (await root.put("/budgets", json=budget)).status_code < 300
+            assert (await root.post("/models/scripted/m/test")).json()["ok"]
+            spent = (await root.get("/stats/cost", params={"by": "model"})).json()
+            [row] = [row for row in spent["rows"] if row["key"] == "scripted/m"]
+            assert row["calls"] == 1
+            assert spent["conversations"]["count"] == 0
+            [known] = (await root.get("/budgets")).json()["items"]
+            assert known["spent_tokens"] == row["input_tokens"] + row["output_tokens"] > 0
+
+    async def test_over_budget_nobody_is_asked(self, app: FastAPI, settings: Settings, model: ScriptedModel) -> None:
+        async with root_at(app, settings) as root:
+            budget = {"scope": "role", "subject": "admin", "period": "day", "tokens": 10}
+            assert (await root.put("/budgets", json=budget)).status_code < 300
+            body = (await root.post("/models/scripted/m/test")).json()
+        assert (body["ok"], body["verdict"], body["cause"]) == (False, "over_budget", None)
+        assert model.requests == []
+
     async def test_a_model_that_nobody_has_is_refused_by_name(self, app: FastAPI, settings: Settings) -> None:
         async with root_at(app, settings) as root:
             response = await root.post("/models/nobody/m/test")

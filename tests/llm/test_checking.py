@@ -16,6 +16,7 @@ from conversation_engine.domains.llm.types import ModelCheck
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_catalog, make_llm
 from conversation_engine.kernel.clock import SystemClock
+from conversation_engine.kernel.ids import UserId
 from tests.llm.stub import (
     OPEN_STREAM,
     SILENCE,
@@ -54,6 +55,10 @@ async def door() -> AsyncIterator[Door]:
         await catalog.aclose()
 
 
+async def checked(llm: LlmService, name: str) -> ModelCheck:
+    return await llm.check(llm.check_call(name, owner_id=UserId("root")))
+
+
 def assert_no_key_in(check: ModelCheck) -> None:
     assert KEY[:12] not in f"{check}"
 
@@ -63,7 +68,7 @@ class TestVerdict:
     async def test_well(self, stub: StubService, door: Door, kind: str) -> None:
         events = openai_events if kind == "openai" else anthropic_events
         stub.plan = [OPEN_STREAM, *events("OK")]
-        check = await door(stub.base_url, kind=kind).check("x/org/model:latest")
+        check = await checked(door(stub.base_url, kind=kind), "x/org/model:latest")
         assert (check.verdict, check.is_ok, check.model) == ("ok", True, "x/org/model:latest")
         assert stub.requests[0]["model"] == "org/model:latest"
         assert stub.requests[0]["max_tokens"] == 16
@@ -98,7 +103,7 @@ class TestVerdict:
         told: str,
     ) -> None:
         stub.plan = refusal(status, body)
-        check = await door(stub.base_url, key=key, kind=kind).check("x/m")
+        check = await checked(door(stub.base_url, key=key, kind=kind), "x/m")
         assert check.verdict == verdict
         assert told in check.sentence
         assert_no_key_in(check)
@@ -108,26 +113,26 @@ class TestVerdict:
         [("http://127.0.0.1:9", "Connect call failed"), ("http://nobody.invalid", "nobody.invalid"), ("nonsense", "")],
     )
     async def test_where_nobody_is(self, door: Door, url: str, told: str) -> None:
-        check = await door(url).check("x/m")
+        check = await checked(door(url), "x/m")
         assert (check.verdict, check.is_ok) == ("unreachable", False)
         assert told in check.sentence
 
     async def test_of_one_that_hangs(self, stub: StubService, door: Door) -> None:
         stub.plan = [OPEN_STREAM, SILENCE]
-        check = await door(stub.base_url, first_token_timeout_seconds=0.05).check("x/m")
+        check = await checked(door(stub.base_url, first_token_timeout_seconds=0.05), "x/m")
         assert check.verdict == "timeout"
         await stub.closed.wait()
 
     async def test_a_service_that_wants_a_key_is_not_asked_without_one(self, door: Door) -> None:
-        check = await door("http://127.0.0.1:9").check("anthropic/claude-haiku-4-5")
+        check = await checked(door("http://127.0.0.1:9"), "anthropic/claude-haiku-4-5")
         assert (check.verdict, "CE_ANTHROPIC_API_KEY" in check.sentence) == ("no_key", True)
 
     async def test_a_name_that_nobody_configured_is_refused(self, door: Door) -> None:
         with pytest.raises(UnknownModelError):
-            await door("http://127.0.0.1:9").check("nobody/m")
+            await checked(door("http://127.0.0.1:9"), "nobody/m")
 
     async def test_an_address_tells_no_password(self, door: Door) -> None:
-        check = await door(f"http://user:{KEY}@127.0.0.1:9/v1?token={KEY}").check("x/m")
+        check = await checked(door(f"http://user:{KEY}@127.0.0.1:9/v1?token={KEY}"), "x/m")
         assert check.verdict == "unreachable"
         assert_no_key_in(check)
 
@@ -142,7 +147,7 @@ class TestEndpoint:
             reply_limit_field="max_completion_tokens",
             headers={"x-project": SecretStr("blue")},
         )
-        assert (await llm.check("x/m")).is_ok
+        assert (await checked(llm, "x/m")).is_ok
         head = stub.headers[0]
         assert head.startswith("post /openai/deployments/d/chat/completions?api-version=2024-10-21 http/1.1")
         assert f"api-key: {KEY}".lower() in head
@@ -161,7 +166,7 @@ class TestEndpoint:
         catalog = make_catalog(settings, {})
         llm = make_llm(settings, catalog, SystemClock())
         for name in names:
-            assert (await llm.check(f"{name}/m")).is_ok
+            assert (await checked(llm, f"{name}/m")).is_ok
         for name, head in zip(names, stub.headers, strict=True):
             assert head.startswith(f"post /{name}/chat/completions ")
             assert f"key-of-{name}" in head
@@ -219,10 +224,10 @@ class TestRealServer:
             endpoint = await server.endpoint()
             root = endpoint.base_url.removesuffix("/v1")
             url = endpoint.base_url if kind == "openai" else root
-            assert (await door(url, key=endpoint.api_key, kind=kind).check("x/smol")).is_ok
-            assert (await door(url, key=KEY, kind=kind).check("x/smol")).verdict == "wrong_key"
-            assert (await door(url, key=None, kind=kind).check("x/smol")).verdict == "no_key"
-            wrong = await door(f"{root}/nowhere", key=endpoint.api_key, kind=kind).check("x/smol")
+            assert (await checked(door(url, key=endpoint.api_key, kind=kind), "x/smol")).is_ok
+            assert (await checked(door(url, key=KEY, kind=kind), "x/smol")).verdict == "wrong_key"
+            assert (await checked(door(url, key=None, kind=kind), "x/smol")).verdict == "no_key"
+            wrong = await checked(door(f"{root}/nowhere", key=endpoint.api_key, kind=kind), "x/smol")
             assert wrong.verdict == "no_such_address"
         finally:
             await server.aclose()

@@ -10,6 +10,7 @@ import pytest
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_catalog, make_llm
 from conversation_engine.kernel.clock import SystemClock
+from conversation_engine.kernel.ids import UserId
 from tests.llm.stub import OPEN_STREAM, anthropic_events, openai_events, running_stub
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
@@ -62,9 +63,8 @@ async def test_each_is_asked_as_it_wants_to_be(
         here = setting.model_copy(update={"base_url": stub.base_url + urlsplit(setting.base_url).path})
         catalog = make_catalog(documented.model_copy(update={"providers": {name: here}}), {})
         try:
-            check = await make_llm(Settings(model="local", fallback_models=[]), catalog, SystemClock()).check(
-                f"{name}/m"
-            )
+            llm = make_llm(Settings(model="local", fallback_models=[]), catalog, SystemClock())
+            check = await llm.check(llm.check_call(f"{name}/m", owner_id=UserId("root")))
         finally:
             await catalog.aclose()
         assert check.is_ok, check

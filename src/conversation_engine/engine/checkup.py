@@ -5,7 +5,7 @@ To add one, write it and put it into `checks_of`.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -18,8 +18,11 @@ from conversation_engine.engine.wiring import make_catalog, make_llm
 from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.kernel.clock import SystemClock
+from conversation_engine.kernel.ids import UserId
 
 DATABASE_SECONDS: Final = 10.0
+OPERATOR: Final = UserId("local")
+"""Whose calls these are: as in `convo chat`."""
 VALKEY_SECONDS: Final = 5.0
 
 
@@ -64,11 +67,11 @@ async def checks_of(place: Installation, *, models: Sequence[str]) -> Sequence[C
     """
     llm, settings = place.llm, place.settings
     if models:
-        return [partial(check_model, llm, llm.card(name).name) for name in models]
+        return [partial(check_model, llm, place.database, llm.card(name).name) for name in models]
     return [
         partial(check_database, place.database, backend_of(settings.resolved_database_url)),
         partial(check_valkey, settings),
-        *(partial(check_model, llm, name) for name in await _models_in_use(llm, settings)),
+        *(partial(check_model, llm, place.database, name) for name in await _models_in_use(llm, settings)),
         partial(check_providers, llm, settings),
     ]
 
@@ -108,9 +111,13 @@ async def check_valkey(settings: Settings) -> Sequence[Finding]:
     return [Finding(what="valkey", is_well=True, sentence=f"{server} at {where} answers.")]
 
 
-async def check_model(llm: LlmService, name: str) -> Sequence[Finding]:
-    """Whether a model answers. One small model call."""
-    check = await llm.check(name)
+async def check_model(llm: LlmService, database: Database, name: str) -> Sequence[Finding]:
+    """Whether a model answers. One small model call, on the local user's record where the database takes it."""
+    check = await llm.check(llm.check_call(name, owner_id=OPERATOR))
+    if (attempt := check.attempt) is not None:
+        with suppress(Exception):  # what is wrong with the database is a finding of its own
+            async with asyncio.timeout(DATABASE_SECONDS):
+                await database.write(lambda tx: llm.record(tx, attempt))
     took = f" ({check.latency_ms} ms)" if check.is_ok else ""
     return [Finding(what=f"model {name}", is_well=check.is_ok, sentence=check.sentence + took)]
 

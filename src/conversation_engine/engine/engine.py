@@ -16,6 +16,7 @@ from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import (
     make_accounts,
     make_catalog,
+    make_checks,
     make_embeddings,
     make_llm,
     make_outbox,
@@ -106,13 +107,13 @@ class ConversationEngine:
         self.dialects = make_dialects(self, settings=self.settings)
         self.rag = RagService(self.conversations, self.turns, self.retrieval)
         self.questions = make_questions(self, reader, settings=self.settings)
+        self.checks = make_checks(self)
         self.audit = AuditLog(self.database, clock=self.clock)
         self.accounts = make_accounts(self.database, self.audit, settings=self.settings, clock=self.clock)
         self.personas = make_personas(self.database, self.audit, settings=self.settings, clock=self.clock)
         people = make_people(self, settings=self.settings)
         self.sessions, self.review = people.sessions, people.review
-        self.feedback = people.feedback
-        self.records = people.records
+        self.feedback, self.records = people.feedback, people.records
 
     async def start(self) -> None:
         """Make sure of the schema (see `migrating.prepare`) and begin to take turns. Raises SchemaMismatchError."""

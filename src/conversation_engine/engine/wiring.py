@@ -58,6 +58,7 @@ from conversation_engine.people.feedback.service import FeedbackDesk
 from conversation_engine.people.records.service import RecordService
 from conversation_engine.people.review.service import ReviewService
 from conversation_engine.people.sessions.service import SessionService
+from conversation_engine.turns.checks.service import ModelCheckService
 from conversation_engine.turns.learning import WordLearner
 from conversation_engine.turns.ports import Chores
 from conversation_engine.turns.questions import QuestionService
@@ -343,6 +344,12 @@ def make_questions(engine: QuestionParts, reader: QuestionReader, *, settings: S
         understand=UnderstandStep(reader=reader, llm=engine.llm, calls=calls, settings=settings),
         topics=reader.topics,
     )
+
+
+def make_checks(engine: QuestionParts) -> ModelCheckService:
+    """Tests connections to models."""
+    calls = SideCalls(engine.database, conversations=engine.conversations, llm=engine.llm, budgets=engine.budgets)
+    return ModelCheckService(engine.database, llm=engine.llm, calls=calls)
 
 
 def make_personas(database: Database, audit: AuditLog, *, settings: Settings, clock: Clock) -> PersonaService:

@@ -43,13 +43,16 @@ class SideCalls:
         return self._budgets.may_be_any
 
     async def refusal(
-        self, call: ModelCall, conversation: Conversation, *, calls: int = 1, role: Role | None = None
+        self, call: ModelCall, conversation: Conversation | None, *, calls: int = 1, role: Role | None = None
     ) -> EngineError | None:
         """Promise so many such calls in the name of the call's `turn_id`; the reason where no budget covers them.
 
         One short transaction where a budget may apply, else nothing. `role`: of who asks; `None`: nobody does.
         """
-        payers = payers_of(call.owner_id, role, conversation=conversation.id, persona=conversation.persona_id)
+        where: dict[str, str | None] = {}
+        if conversation is not None:
+            where = {"conversation": conversation.id, "persona": conversation.persona_id}
+        payers = payers_of(call.owner_id, role, **where)
         if not self._budgets.may_apply(payers):
             return None
         most = self._llm.most(call.card, call.sampling, input_tokens=call.input_tokens)
@@ -62,22 +65,27 @@ class SideCalls:
         try:
             await self._database.write(lambda tx: self._budgets.reserve(tx, call.turn_id, payers, expected))
         except (OverBudgetError, UnknownPriceError) as refused:
-            _log.info("side_call.refused", conversation_id=conversation.id, error=refused.code)
+            _log.info("side_call.refused", conversation_id=call.conversation_id, error=refused.code)
             return refused
         return None
 
-    def book(self, tx: Tx, conversation: Conversation, attempts: Sequence[Attempt], *, calls_id: TurnId) -> None:
+    def book(self, tx: Tx, conversation: Conversation | None, attempts: Sequence[Attempt], *, calls_id: TurnId) -> None:
         """Put calls on record, in the totals, and in the place of what was promised for them, in the caller's `tx`.
 
         Where the conversation is deleted by now, without a word of what was said in it. Two statements, and one a call.
         """
-        try:
-            self._conversations.hold(tx, conversation.id, owner_id=conversation.owner_id)
-        except ConversationNotFoundError:
-            attempts = [replace(attempt, parameters={}, error_cause=None) for attempt in attempts]
-        else:
-            self._conversations.add_usage(tx, conversation.id, total_usage(attempts))
+        if conversation is not None:
+            attempts = self._added(tx, conversation, attempts)
         for attempt in attempts:
             self._llm.record(tx, attempt)
         if self._budgets.may_be_any:
             self._budgets.settle(tx, calls_id, spent_on(attempts))
+
+    def _added(self, tx: Tx, conversation: Conversation, attempts: Sequence[Attempt]) -> Sequence[Attempt]:
+        """To the totals; as they are to be kept."""
+        try:
+            self._conversations.hold(tx, conversation.id, owner_id=conversation.owner_id)
+        except ConversationNotFoundError:
+            return [replace(attempt, parameters={}, error_cause=None) for attempt in attempts]
+        self._conversations.add_usage(tx, conversation.id, total_usage(attempts))
+        return attempts

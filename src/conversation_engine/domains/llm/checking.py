@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-from contextlib import aclosing
 from typing import Final
 
+from conversation_engine.domains.llm.calling import ModelCall, ModelCaller
 from conversation_engine.domains.llm.catalog import Family, Service
 from conversation_engine.domains.llm.errors import (
     AuthenticationError,
@@ -14,34 +14,60 @@ from conversation_engine.domains.llm.errors import (
     ModelUnreachableError,
     PermissionDeniedError,
 )
-from conversation_engine.domains.llm.types import LLMMessage, ModelCard, ModelCheck, ModelRequest, Sampling
-from conversation_engine.kernel.clock import Clock
+from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, tokens_for
+from conversation_engine.domains.llm.types import (
+    NO_CONVERSATION,
+    AttemptStatus,
+    LLMMessage,
+    ModelCard,
+    ModelCheck,
+    Sampling,
+)
+from conversation_engine.infra.ids import new_id
+from conversation_engine.kernel.ids import TurnId, UserId
 
 CHECK_REPLY_TOKENS: Final = 16
 """A word; some services refuse to be asked for less."""
+TEMPLATE_TOKENS: Final = 64
+"""For a template with instructions of its own, as small models have them."""
 _QUESTION: Final = LLMMessage(role="user", content="Say OK.")
 
 
-async def check_model(family: Family, card: ModelCard, *, clock: Clock, timeout_seconds: float) -> ModelCheck:
-    """Ask for a word, past circuits and slots; never raises a ModelError. One small model call, on nobody's record."""
-    started = clock.monotonic()
-    error: ModelError | None = None
-    try:
-        if family.service.needs_key and not family.service.has_key:
-            raise AuthenticationError("not asked: there is no key")
-        async with asyncio.timeout(timeout_seconds):
-            await _hear_a_word(family, card)
-    except ModelError as failure:
-        error = failure
-    except TimeoutError:
-        error = ModelTimeoutError("first_token")
-    verdict, sentence = judged(card, family.service, error)
+def check_call(card: ModelCard, *, owner_id: UserId) -> ModelCall:
+    """The call that asks for a word, on behalf of `owner_id`."""
+    return ModelCall(
+        conversation_id=NO_CONVERSATION,
+        owner_id=owner_id,
+        turn_id=TurnId(new_id()),  # no turn's call
+        attempt=1,
+        card=card,
+        messages=[_QUESTION],
+        sampling=Sampling(reply_limit_tokens=CHECK_REPLY_TOKENS),
+        input_tokens=tokens_for(card, _QUESTION.content) + MESSAGE_OVERHEAD_TOKENS + TEMPLATE_TOKENS,
+    )
+
+
+async def check_model(family: Family, call: ModelCall, *, caller: ModelCaller) -> ModelCheck:
+    """Ask for a word, past circuits and slots; never raises a ModelError. One small model call at the most."""
+    card, service = call.card, family.service
+    if service.needs_key and not service.has_key:
+        verdict, sentence = judged(card, service, AuthenticationError())
+        return ModelCheck(model=card.name, verdict=verdict, sentence=sentence, cause="not asked: there is no key")
+    outcome = await caller(family.provider, call, lambda _: None)
+    attempt, error = outcome.attempt, outcome.error
+    if attempt.status is AttemptStatus.CANCELLED:
+        raise asyncio.CancelledError
+    if not isinstance(error, ModelError | None):
+        raise error
+    verdict, sentence = judged(card, service, error)
+    heard = attempt.first_token_ms
     return ModelCheck(
         model=card.name,
         verdict=verdict,
         sentence=sentence,
         cause=error.cause if error else None,
-        latency_ms=round((clock.monotonic() - started) * 1000),
+        latency_ms=attempt.latency_ms if heard is None else heard,
+        attempt=attempt,
     )
 
 
@@ -70,13 +96,6 @@ def judged(card: ModelCard, service: Service, error: ModelError | None) -> tuple
             return "timeout", f"{_capital(where)} was too slow ({error.phase}). Check the address and the network."
         case _:
             return error.code, f"{_capital(where)} answered with a failure: {error.cause}"
-
-
-async def _hear_a_word(family: Family, card: ModelCard) -> None:
-    sampling = Sampling(reply_limit_tokens=CHECK_REPLY_TOKENS)
-    request = ModelRequest(model=card.provider_model, messages=[_QUESTION], sampling=sampling)
-    async with aclosing(family.provider.stream(request)) as events:
-        await anext(events)
 
 
 def _names_a_model(card: ModelCard, error: ModelError) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 from conversation_engine.domains.llm.backoff import retry_wait_seconds
 from conversation_engine.domains.llm.calling import ModelCall, ModelCaller, Outcome
 from conversation_engine.domains.llm.catalog import ModelCatalog, Service
-from conversation_engine.domains.llm.checking import check_model
+from conversation_engine.domains.llm.checking import check_call, check_model
 from conversation_engine.domains.llm.circuits import Circuits
 from conversation_engine.domains.llm.errors import ContextTooLongError, ModelError
 from conversation_engine.domains.llm.known_models import ModelFacts
@@ -103,11 +103,15 @@ class LlmService:
         names = dict.fromkeys([*self._catalog.names(), *self._settings.fallback_models])
         return [self._listing(self._catalog.card(name)) for name in names]
 
-    async def check(self, name: str | None) -> ModelCheck:
-        """Whether a model answers, and what precisely is wrong if not: one small call. Raises UnknownModelError."""
-        card = self._catalog.card(name)
-        timeout_seconds = self._settings.first_token_timeout_seconds
-        return await check_model(self._catalog.family(card), card, clock=self._clock, timeout_seconds=timeout_seconds)
+    def check_call(self, name: str | None, *, owner_id: UserId) -> ModelCall:
+        """What `check` is to ask, on behalf of `owner_id`. Raises UnknownModelError."""
+        return check_call(self._catalog.card(name), owner_id=owner_id)
+
+    async def check(self, call: ModelCall) -> ModelCheck:
+        """Whether a model answers, and what precisely is wrong if not. Puts nothing on record: see `ModelCheck`."""
+        if not call.card.is_free:
+            await asyncio.to_thread(load_prices)
+        return await check_model(self._catalog.family(call.card), call, caller=self._caller)
 
     def most(self, card: ModelCard, sampling: Sampling, *, input_tokens: int) -> CallBound:
         """The most that one answer to so long a prompt can take, whichever model gives it.

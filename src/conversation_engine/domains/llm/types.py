@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from conversation_engine.kernel.ids import ConversationId, LlmRequestId, TurnId, UserId
+
+NO_CONVERSATION: Final = ConversationId("00000000-0000-0000-0000-000000000000")
+"""Of calls that were made in none: tests of a connection."""
 
 
 class LLMMessage(NamedTuple):
@@ -214,8 +217,10 @@ class ModelCheck:
     """For an operator: what is wrong where, and what to do."""
     cause: str | None
     """The service's own words, without secrets."""
-    latency_ms: int
+    latency_ms: int = 0
     """Until the first word, or until it failed."""
+    attempt: "Attempt | None" = None
+    """The call that was made; `None`: none was."""
 
     @property
     def is_ok(self) -> bool:

@@ -54,6 +54,7 @@ from conversation_engine.people.records.service import RecordService
 from conversation_engine.people.review.service import ReviewService
 from conversation_engine.people.sessions.service import SessionService
 from conversation_engine.turns.answers.service import AnswerService
+from conversation_engine.turns.checks.service import ModelCheckService
 from conversation_engine.turns.passing.service import PassingService
 from conversation_engine.turns.questions import QuestionService
 from conversation_engine.turns.rag.service import RagService
@@ -139,6 +140,7 @@ def _services(engine: ConversationEngine) -> dict[type, object]:
         AuditLog: engine.audit,
         ConversationService: engine.conversations,
         LlmService: engine.llm,
+        ModelCheckService: engine.checks,
         PinService: engine.pins,
         PersonaService: engine.personas,
         SessionService: engine.sessions,

@@ -15,6 +15,7 @@ from conversation_engine.people.feedback.routes import router as feedback
 from conversation_engine.people.records.routes import router as records
 from conversation_engine.people.review.routes import router as review
 from conversation_engine.people.sessions.routes import router as sessions
+from conversation_engine.turns.checks.routes import router as model_checks
 from conversation_engine.turns.rag.routes import router as rag
 from conversation_engine.turns.routes import queries
 from conversation_engine.turns.routes import router as turns
@@ -33,6 +34,7 @@ ROUTERS = (
     cost,
     calls,
     models,
+    model_checks,
     users,
     sessions,
     review,

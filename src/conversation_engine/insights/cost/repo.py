@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Row, Select, case, func, literal, select
 
 from conversation_engine.domains.conversations.models import ConversationModel
 from conversation_engine.domains.llm.models import LlmRequestModel
-from conversation_engine.domains.llm.types import UsageSource
+from conversation_engine.domains.llm.types import NO_CONVERSATION, UsageSource
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.db.functions import utc_day
 from conversation_engine.insights.cost.types import ConversationCosts, CostGroup, CostQuestion, CostRow, Spending
@@ -64,7 +64,8 @@ class CostRepo:
 
     def conversations(self, tx: Tx, question: CostQuestion, *, target: Decimal) -> ConversationCosts:
         """How many conversations there were, and how many went over `target`."""
-        each = _asked(select(_cost.label("cost")), question).group_by(_calls.c.conversation_id).subquery()
+        talks = select(_cost.label("cost")).where(_calls.c.conversation_id != NO_CONVERSATION)
+        each = _asked(talks, question).group_by(_calls.c.conversation_id).subquery()
         row = tx.execute(
             select(
                 func.count().label("conversations"),

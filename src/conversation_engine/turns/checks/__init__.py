@@ -1,0 +1,1 @@
+"""Whether models answer: calls in no conversation, paid by who asks."""
