@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from benchmarks import (
     cpu_per_chunk,
+    dialects,
     model_stream,
     persistence,
     profile_turn,
@@ -24,6 +25,7 @@ MEASURES: dict[str, Callable[[bool], list[Bar]]] = {
     "streaming": streaming.measure,
     "cpu_per_chunk": cpu_per_chunk.measure,
     "model_stream": model_stream.measure,
+    "dialects": dialects.measure,
     "startup": startup.measure,
     "resume": resume.measure,
     "watchers": watchers.measure,

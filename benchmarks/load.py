@@ -30,6 +30,8 @@ class Load:
     """Per connection."""
     token: str | None
     """Whose conversations; `None`: there are none, the server is the floor."""
+    is_dialect: bool = False
+    """Whether to ask in the OpenAI dialect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,16 +58,22 @@ class _Client:
         path = "/v1/chat/completions"
         if load.token is not None:
             _, body = await self._post("/conversations", {})
-            path = f"/conversations/{json.loads(body)['id']}/turns"
+            self._conversation_id = json.loads(body)["id"]
+            path = "/v1/responses" if load.is_dialect else f"/conversations/{self._conversation_id}/turns"
         for turn in range(load.turns):
             started = time.perf_counter()
-            first, _ = await self._post(path, {"content": QUESTIONS[turn % len(QUESTIONS)]})
+            first, _ = await self._post(path, self._question(path, QUESTIONS[turn % len(QUESTIONS)]))
             if first is None:
                 raise RuntimeError("a reply without its first word")
             self.turns.append((turn, first - started, time.perf_counter() - started))
         self._writer.close()
 
-    async def _post(self, path: str, body: dict[str, str]) -> tuple[float | None, bytes]:
+    def _question(self, path: str, text: str) -> dict[str, object]:
+        if path != "/v1/responses":
+            return {"content": text}
+        return {"model": "openai/stub", "conversation": self._conversation_id, "input": text, "stream": True}
+
+    async def _post(self, path: str, body: dict[str, object]) -> tuple[float | None, bytes]:
         """When the first word came, and the whole body."""
         data = json.dumps(body).encode()
         lines = [f"POST {path} HTTP/1.1", "host: bench", "content-type: application/json"]

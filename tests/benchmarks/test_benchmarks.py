@@ -13,6 +13,7 @@ SAYS = {
     "streaming": "streaming: turns a second",
     "cpu_per_chunk": "whole server",
     "model_stream": "200 messages beside 20",
+    "dialects": "the same turns in two languages",
     "startup": "server answers /readyz",
     "resume": "statements of a resumption",
     "watchers": "kB a watcher",

@@ -254,6 +254,7 @@ RULES: Mapping[Route, Rule] = {
     ("DELETE", "/v1/responses/{response_id}"): response(),
     ("POST", "/v1/responses/{response_id}/cancel"): response(),
     ("GET", "/v1/responses/{response_id}/input_items"): response(),
+    ("POST", "/v1/embeddings"): Rule(allowed=EVERYBODY, body={"model": "x", "input": "x"}, answer=503),  # none here
     ("POST", "/v1/conversations"): Rule(allowed=EVERYBODY, body={}),
     ("GET", "/v1/conversations"): Rule(allowed=EVERYBODY, entitled=OWNER),
     ("GET", "/v1/conversations/{conversation_id}"): conversation(),

@@ -56,7 +56,7 @@ async def _served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactor
         data_dir=folder,
         database_url=SecretStr(f"sqlite:///{folder / 'test.db'}"),
         model="scripted/test",
-        embedding_model="none",
+        embedding_model="local",
         secret=SecretStr(SECRET),
         grace_seconds=0.2,
         rate_limits="off",

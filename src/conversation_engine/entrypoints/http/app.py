@@ -16,6 +16,7 @@ from conversation_engine.domains.conversations.pins.service import PinService
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.limits.rates import RateLimiter
 from conversation_engine.domains.limits.service import BudgetService
+from conversation_engine.domains.llm.embeddings.service import EmbeddingService
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.personas.service import PersonaService
@@ -25,6 +26,7 @@ from conversation_engine.domains.users.errors import SecretRequiredError
 from conversation_engine.domains.users.revocations import Revocations
 from conversation_engine.domains.users.service import AccountService
 from conversation_engine.domains.users.sign_in.service import SignInService
+from conversation_engine.engine.dialects import Dialects
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_external_identity, make_sign_ins, make_tokens, rate_rules
@@ -37,7 +39,7 @@ from conversation_engine.entrypoints.http.middleware import (
     TrailingSlash,
 )
 from conversation_engine.entrypoints.http.rates import RATE_LIMITED
-from conversation_engine.entrypoints.http.routers import DIALECTS, OPEN_ROUTERS, ROUTERS
+from conversation_engine.entrypoints.http.routers import DIALECTS, FREQUENT_ROUTERS, OPEN_ROUTERS, ROUTERS
 from conversation_engine.entrypoints.http.stopping import on_stop_signal
 from conversation_engine.entrypoints.http.tuning import tune
 from conversation_engine.entrypoints.openai.error_shape import ERROR_SCHEMA, ErrorShape
@@ -123,10 +125,9 @@ def _api(*, is_limited: bool) -> APIRouter:
     """Every route of the API, made once: a hundred routes and what they depend on take longer than most requests."""
     api = APIRouter()
     before = [AUTHENTICATED, RATE_LIMITED] if is_limited else [AUTHENTICATED]
-    for router in ROUTERS:
-        api.include_router(router, dependencies=before, responses={"default": {**RESPONSE}})
-    for router in DIALECTS:
-        api.include_router(router, dependencies=before, responses={"default": {**ERROR_SCHEMA}})
+    for routers, failure in ((FREQUENT_ROUTERS, RESPONSE), (DIALECTS, ERROR_SCHEMA), (ROUTERS, RESPONSE)):
+        for router in routers:
+            api.include_router(router, dependencies=before, responses={"default": {**failure}})
     for router in OPEN_ROUTERS:
         api.include_router(router, responses={"default": {**RESPONSE}})
     api.include_router(health.router)
@@ -141,6 +142,7 @@ def _services(engine: ConversationEngine) -> dict[type, object]:
         ConversationService: engine.conversations,
         LlmService: engine.llm,
         ModelCheckService: engine.checks,
+        EmbeddingService: engine.embeddings,
         PinService: engine.pins,
         PersonaService: engine.personas,
         SessionService: engine.sessions,
@@ -150,6 +152,7 @@ def _services(engine: ConversationEngine) -> dict[type, object]:
         BudgetService: engine.budgets,
         RateLimiter: engine.rates,
         TurnService: engine.turns,
+        Dialects: engine.dialects,
         PassingService: engine.dialects.passing,
         ItemService: engine.dialects.items,
         AnswerService: engine.dialects.answers,

@@ -22,11 +22,11 @@ from conversation_engine.turns.routes import router as turns
 
 OPEN_ROUTERS = (sign_in,)
 """Where people come in: these need no token."""
+FREQUENT_ROUTERS = (turns, conversations, pins, queries)
+"""First, because routes are looked through in order, and a turn is what is asked for most."""
+DIALECTS = (openai,)
+"""Other languages for the same things: their failures have their own form."""
 ROUTERS = (
-    turns,  # first, because routes are looked through in order and a turn is what is asked for most
-    conversations,
-    pins,
-    queries,
     personas,
     retrieval,
     rag,
@@ -41,5 +41,3 @@ ROUTERS = (
     feedback,
     records,
 )
-DIALECTS = (openai,)
-"""Other languages for the same things: their failures have their own form."""

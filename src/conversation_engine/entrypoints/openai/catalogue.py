@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from conversation_engine.domains.llm.embeddings.service import EmbeddingService
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.infra.web.access import Caller, service_of
 
@@ -13,6 +14,7 @@ router = APIRouter()
 CREATED: Final = 0
 """Nobody tells us when a model was made; the dialect wants a number."""
 Models = Annotated[LlmService, service_of(LlmService)]
+Embeddings = Annotated[EmbeddingService, service_of(EmbeddingService)]
 
 
 class ModelObject(BaseModel):
@@ -32,14 +34,22 @@ class ModelObjects(BaseModel):
 
 
 @router.get("/models")
-async def list_models_v1(caller: Caller, models: Models) -> ModelObjects:
-    """The models that can be named."""
+async def list_models_v1(caller: Caller, models: Models, embeddings: Embeddings) -> ModelObjects:
+    """The models that can be named, that of embeddings last."""
     data = [ModelObject(id=one.card.name, owned_by=one.card.provider) for one in await models.models()]
+    if embeddings.model is not None:
+        data.append(_embedding_model(embeddings.model))
     return ModelObjects(data=data)
 
 
 @router.get("/models/{model:path}")
-async def get_model_v1(model: str, caller: Caller, models: Models) -> ModelObject:
+async def get_model_v1(model: str, caller: Caller, models: Models, embeddings: Embeddings) -> ModelObject:
     """One of them, or another that a configured service may have."""
+    if model == embeddings.model:
+        return _embedding_model(model)
     card = models.card(model)
     return ModelObject(id=card.name, owned_by=card.provider)
+
+
+def _embedding_model(name: str) -> ModelObject:
+    return ModelObject(id=name, owned_by=name.partition("/")[0])

@@ -32,6 +32,8 @@ DONE: Final = b"data: [DONE]\n\n"
 STRIDE: Final = 1_000_000_000
 """More than any reply is long."""
 CREATED, QUEUED, IN_PROGRESS, ITEM_ADDED, OPENING = range(5)
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Made once: `json.dumps` makes one a call where it is told anything."""
 _TERMINAL: Final = {
     "completed": "response.completed",
     "failed": "response.failed",
@@ -97,20 +99,22 @@ class Narration:
         )
 
     def _created(self, turn: Turn) -> Iterator[bytes]:
-        first = running(turn, is_stored=self._is_stored)
         if turn.state is TurnState.QUEUED:
-            queued = running(turn, is_stored=self._is_stored, state=TurnState.QUEUED)
-            yield self._event("response.created", CREATED, response=queued)
-            yield self._event("response.queued", QUEUED, response=queued)
+            queued = _ENCODE(running(turn, is_stored=self._is_stored, state=TurnState.QUEUED))
+            yield self._tell("response.created", CREATED, queued)
+            yield self._tell("response.queued", QUEUED, queued)
             return
-        yield self._event("response.created", CREATED, response=first)
-        yield from self._in_progress()
+        # The same in both, and much of what a short stream costs: put into JSON once.
+        first = _ENCODE(running(turn, is_stored=self._is_stored))
+        self._is_in_progress = True
+        yield self._tell("response.created", CREATED, first)
+        yield self._tell("response.in_progress", IN_PROGRESS, first)
 
     def _in_progress(self) -> Iterator[bytes]:
         if not self._is_in_progress:
             self._is_in_progress = True
-            response = running(self._turn, is_stored=self._is_stored)
-            yield self._event("response.in_progress", IN_PROGRESS, response=response)
+            response = _ENCODE(running(self._turn, is_stored=self._is_stored))
+            yield self._tell("response.in_progress", IN_PROGRESS, response)
 
     def _opened(self) -> Iterator[bytes]:
         """What precedes the first text."""
@@ -128,7 +132,7 @@ class Narration:
         self._offset = offset
         if missing <= 0:
             return b""
-        said = json.dumps(text[-missing:] if missing < len(text) else text, ensure_ascii=False)
+        said = _ENCODE(text[-missing:] if missing < len(text) else text)
         return f'{self._before_text}{said},"sequence_number":{number}}}\n\n'.encode(errors="replace")
 
     def _ended(self, detail: TurnDetail, length: int) -> Iterator[bytes]:
@@ -139,7 +143,7 @@ class Narration:
         response = response_of(detail, is_stored=self._is_stored)
         if response["error"]:
             yield self._event("error", OPENING + length + 4, **response["error"], param=None)
-        yield self._event(_TERMINAL[response["status"]], OPENING + length + 5, response=response)
+        yield self._tell(_TERMINAL[response["status"]], OPENING + length + 5, _ENCODE(response))
 
     def _closed(self, detail: TurnDetail, text: str, last: int) -> Iterator[bytes]:
         place = self._place()
@@ -151,10 +155,15 @@ class Narration:
     def _place(self) -> dict[str, Any]:
         return {"item_id": shown(MESSAGE, self._turn.reply_message_id), "output_index": 0, "content_index": 0}
 
+    def _tell(self, kind: str, number: int, response: str) -> bytes:
+        return self._framed(kind, number, f'"response":{response}')
+
     def _event(self, kind: str, number: int, **fields: Any) -> bytes:
+        return self._framed(kind, number, _ENCODE(fields)[1:-1])
+
+    def _framed(self, kind: str, number: int, fields: str) -> bytes:
         number += self._base
         if number <= self._seen:
             return b""
-        body = {"type": kind, **fields, "sequence_number": number}
-        data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-        return frame(event=kind, data=data)
+        data = f'{{"type":"{kind}",{fields},"sequence_number":{number}}}'
+        return frame(event=kind, data=data.encode(errors="replace"))

@@ -123,4 +123,5 @@ class ResponseIn(AskIn):
             "background": self.background,
             "truncation": self.truncation,
         }
-        return {"response": {name: value for name, value in chosen.items() if value}}
+        kept = {name: value for name, value in chosen.items() if value}
+        return {"response": kept} if kept else {}

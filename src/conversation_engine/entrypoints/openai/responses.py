@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from conversation_engine.domains.llm.errors import ContextTooLongError
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.tokens import estimate_prompt
+from conversation_engine.engine.dialects import Dialects
 from conversation_engine.entrypoints.openai.asking import CONVERSATION_TYPE, place_of, text_said, turn_of
 from conversation_engine.entrypoints.openai.errors import BadFieldError, UnsupportedFieldError
 from conversation_engine.entrypoints.openai.ids import RESPONSE, shown, turn_id_of
@@ -34,7 +35,7 @@ from conversation_engine.turns.types import NewTurn, Turn, TurnEvent
 router = APIRouter(prefix="/responses")
 Answers = Annotated[AnswerService, service_of(AnswerService)]
 Models = Annotated[LlmService, service_of(LlmService)]
-Passing = Annotated[PassingService, service_of(PassingService)]
+Doors = Annotated[Dialects, service_of(Dialects)]
 Turns = Annotated[TurnService, service_of(TurnService)]
 GONE = 499
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -52,8 +53,7 @@ async def create_response(
     *,
     request: Request,
     caller: Caller,
-    answers: Answers,
-    passing: Passing,
+    dialects: Doors,
     turns: Turns,
     once: RequestOnce,
 ) -> Response:
@@ -65,8 +65,8 @@ async def create_response(
     if body.store is False:
         if once is not None:
             raise UnsupportedFieldError("Idempotency-Key", "the response is not to be stored")
-        return await _unstored(body, caller, request, passing)
-    place = await place_of(body, caller=caller, answers=answers)
+        return await _unstored(body, caller, request, dialects.passing)
+    place = await place_of(body, caller=caller, answers=dialects.answers)
     new = turn_of(body, place, caller=caller)
     if body.truncation == "disabled" and not place.is_new:
         await _check_room(turns, new)

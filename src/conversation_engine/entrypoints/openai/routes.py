@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from conversation_engine.entrypoints.openai import catalogue, chat, conversations, responses
+from conversation_engine.entrypoints.openai import catalogue, chat, conversations, embeddings, responses
 
 router = APIRouter(prefix="/v1", tags=["openai"])
-for _part in (catalogue, chat, conversations, responses):
+for _part in (responses, chat, conversations, embeddings, catalogue):
     router.include_router(_part.router)
