@@ -22,18 +22,26 @@ def _delta(delta: dict[str, str], finish_reason: str | None = None) -> bytes:
     return _event([{"index": 0, "delta": delta, "finish_reason": finish_reason}])
 
 
-_USAGE = {"prompt_tokens": 500, "completion_tokens": CHUNKS, "total_tokens": 500 + CHUNKS}
+BYTES_A_TOKEN = 5
+"""Of a request's body. A service that reports any old number would teach us that our own counts are wrong."""
 HEAD = _delta({"role": "assistant", "content": ""})
 WORDS = [_delta({"content": f"word{i} "}) for i in range(CHUNKS)]
-TAIL = _delta({}, "stop") + _event([], usage=_USAGE) + b"data: [DONE]\n\n"
+
+
+def tail(request_bytes: int) -> bytes:
+    prompt = request_bytes // BYTES_A_TOKEN
+    usage = {"prompt_tokens": prompt, "completion_tokens": 2 * CHUNKS, "total_tokens": prompt + 2 * CHUNKS}
+    return _delta({}, "stop") + _event([], usage=usage) + b"data: [DONE]\n\n"
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """ASGI: GET answers 200 (to see whether it is up), POST streams the reply."""
     if scope["type"] != "http":
         return
-    while (await receive()).get("more_body"):
-        pass
+    size, is_more = 0, True
+    while is_more:
+        message = await receive()
+        size, is_more = size + len(message.get("body", b"")), bool(message.get("more_body"))
     headers = [(b"content-type", b"text/event-stream")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     if scope["method"] == "POST":
@@ -42,5 +50,5 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             if _DELAY_SECONDS:
                 await asyncio.sleep(_DELAY_SECONDS)
             await send({"type": "http.response.body", "body": word, "more_body": True})
-        await send({"type": "http.response.body", "body": TAIL, "more_body": True})
+        await send({"type": "http.response.body", "body": tail(size), "more_body": True})
     await send({"type": "http.response.body", "body": b""})

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.processes import Server
 from benchmarks.product import product_server, token_for
 from benchmarks.table import Bar, print_table
-from benchmarks.upstream import HEAD, TAIL, WORDS
+from benchmarks.upstream import HEAD, WORDS, tail
 
 WATCHERS = 2000
 AT_ONCE = 50
@@ -36,7 +36,7 @@ class _HeldModel:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
         writer.write(HEAD + WORDS[0])
         await self.go_on.wait()
-        writer.write(b"".join(WORDS[1:]) + TAIL)
+        writer.write(b"".join(WORDS[1:]) + tail(0))
         await writer.drain()
         writer.close()
 
