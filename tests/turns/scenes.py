@@ -123,6 +123,12 @@ async def answered(engine: ConversationEngine, turn: Turn) -> TurnDetail:
         return await engine.turns.wait(turn)
 
 
+async def left_alone(turn: Turn) -> None:
+    """Wait until nothing is done any more after a turn that has ended, beside jobs."""
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == f"turn-{turn.id}"))
+
+
 async def collect(engine: ConversationEngine, turn: Turn, *, after: int = 0) -> tuple[list[ReplyDelta], TurnEnded]:
     """A whole stream: its deltas and its end."""
     async with asyncio.timeout(10):

@@ -1,6 +1,5 @@
 """Older messages that have to do with the question, on both databases."""
 
-import asyncio
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +16,7 @@ from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
 from conversation_engine.kernel.windows import RecallScope, WindowOptions, WindowStrategy
 from conversation_engine.testing import ScriptedModel
 from tests.conftest import OpenEngine
-from tests.turns.scenes import ADA, answered, ask, begin, rows
+from tests.turns.scenes import ADA, answered, ask, begin, left_alone, rows
 
 SMALL = {"model_context_tokens": 900, "reply_limit_tokens": 64, "recall_share": 0.2}
 USER_WIDE = WindowOptions(recall_scope=RecallScope.USER)
@@ -43,8 +42,7 @@ async def learned(engine: ConversationEngine, conversation_id: ConversationId, *
     """After a turn has ended, its task learns what left its window."""
     turn = await ask(engine, conversation_id, "small talk", **fields)
     await answered(engine, turn)
-    async with asyncio.timeout(20):
-        await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == f"turn-{turn.id}"))
+    await left_alone(turn)
 
 
 async def chatter(engine: ConversationEngine, conversation_id: ConversationId, messages: int = 120) -> None:

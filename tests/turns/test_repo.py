@@ -16,7 +16,7 @@ from conversation_engine.kernel.ids import ConversationId, MessageId
 from conversation_engine.testing import Say, ScriptedModel
 from conversation_engine.turns.types import TurnEnded
 from tests.conftest import OpenEngine
-from tests.turns.scenes import ADA, answered, ask, begin
+from tests.turns.scenes import ADA, answered, ask, begin, left_alone
 
 STATEMENTS_OF_A_TURN = {
     "UPDATE conversations": 2,  # admit and record: each allocates a sequence number and adds to the totals
@@ -118,12 +118,14 @@ class TestStatements:
         await asyncio.sleep(CHORES_BEGIN_SECONDS)
         conversation = await begin(recalling)
         await lengthen(recalling, conversation.id, 400)
-        await answered(recalling, await ask(recalling, conversation.id))
-        await asyncio.sleep(0.05)
-        await recalling.jobs.drain()
+        turn = await ask(recalling, conversation.id)
+        await answered(recalling, turn)
+        await left_alone(turn)
         with counted() as seen:
             await recalling.turns.preview(conversation.id, owner_id=ADA, query="And message 7?")
-        assert seen == {"SELECT conversations": 1, "SELECT messages": 2, "SELECT (SELECT": 1}
+        assert seen.pop("SELECT conversations") == 1
+        assert seen.pop("SELECT messages") == 2
+        assert list(seen.values()) == [1]  # the index of words
 
     async def test_hardly_grow_where_the_whole_history_fits(self, open_engine: OpenEngine) -> None:
         """A window of 400 messages may not take as many round trips as it has pages of the first one's size."""

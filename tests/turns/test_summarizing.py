@@ -28,6 +28,7 @@ SMALL = {
     "summary_limit_tokens": 60,
     "summary_model": "scripted/minutes",
     "retry_count": 0,
+    "window_keep_share": 0.6,  # what leaves the window is read in one part
 }
 USAGE = TokenUsage(input_tokens=100, cached_tokens=0, output_tokens=10)
 
