@@ -24,10 +24,9 @@ STATEMENTS_OF_A_TURN = {
     "INSERT INTO turns": 1,
     "UPDATE turns": 1,
     "INSERT INTO llm_requests": 1,
-    "DELETE FROM reply_checkpoints": 1,
     "SELECT messages": 1,  # the window, one more for every page of messages that fits beyond the first
 }
-"""Two transactions, apart from checkpoints. A reply that is said at once may be recorded before one is due."""
+"""Two transactions, apart from checkpoints: a reply that is said at once may be recorded before one is due."""
 
 
 WITHOUT_CHORES = {
@@ -69,7 +68,7 @@ def counted() -> Iterator[dict[str, int]]:
 def _is_of_a_checkpoint(verb: str, statement: str) -> bool:
     if verb == "SELECT":
         return "lease_owner =" in statement
-    return "reply_checkpoints" in statement and verb != "DELETE"
+    return "reply_checkpoints" in statement
 
 
 async def lengthen(engine: ConversationEngine, conversation_id: ConversationId, messages: int) -> None:
