@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run chat test bench eval chaos lint lint-style lint-types lint-imports lint-size lint-deps lint-docs
+.PHONY: help setup run chat test bench eval chaos clients lint lint-style lint-types lint-imports lint-size lint-deps lint-docs
 .PHONY: format docs lock clean
 
 # List the verbs with their comments.
@@ -52,6 +52,12 @@ eval: $(STAMP)
 # Kill servers and databases under load and audit what is left: make chaos ARGS="--kills 20 --database sqlite".
 chaos: $(STAMP)
 	@exec $(BIN)/python -m chaos $(ARGS)
+
+# Talk to the OpenAI dialect with LangChain and the OpenAI Agents SDK, whose dependencies clash with ours.
+clients: $(STAMP)
+	@$(UV) venv --quiet --clear --python $(BIN)/python .tools/clients
+	@$(UV) pip install --quiet --python .tools/clients/bin/python -r tests/openai/clients/requirements.txt
+	@exec $(BIN)/pytest tests/openai/test_clients.py $(ARGS)
 
 # Check everything a machine can check; make -k lint goes on after the first complaint.
 lint: lint-style lint-types lint-imports lint-size lint-deps lint-docs
