@@ -18,6 +18,7 @@ from conversation_engine.infra.ids import new_id
 from conversation_engine.insights.cost.types import CostGroup, Spending
 from conversation_engine.kernel.ids import MessageId
 from conversation_engine.kernel.money import from_picodollars
+from conversation_engine.kernel.people import Principal, Role
 from conversation_engine.turns.types import NewTurn, Turn
 from tests.conftest import OpenEngine, until
 from tests.durability.test_machine import kill
@@ -49,7 +50,8 @@ class Purse:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         self.calls += 1
-        if self.ends == "refused":
+        if self.ends in ("refused", "refused once"):
+            self.ends = "refused" if self.ends == "refused" else "well"
             raise OverloadedError("503")
         yield TextDelta(text="some words of a reply")
         if self.ends == "broken":
@@ -80,9 +82,11 @@ def usages(draw: st.DrawFn) -> TokenUsage | None:
 
 
 ACTS = ("well", "well", "broken", "refused", "cancelled", "regenerated", "forked", "trimmed", "deleted")
+BESIDE = ("refused once", "read", "checked")
+"""Calls that are made again, and calls that are no reply."""
 LOST = ("crashed", "outlived", "elsewhere", "vanishing")
 acts = st.lists(
-    st.tuples(st.sampled_from((*ACTS, *LOST)), st.sampled_from(MODELS), usages()),
+    st.tuples(st.sampled_from((*ACTS, *BESIDE, *LOST)), st.sampled_from(MODELS), usages()),
     min_size=3,
     max_size=8,
 )
@@ -99,7 +103,7 @@ class World:
         self.talks: list[Conversation] = []
 
     async def act(self, act: str, model_name: str, usage: TokenUsage | None) -> None:
-        self.model.usage, self.model.ends = usage, act if act in ("broken", "refused") else "well"
+        self.model.usage, self.model.ends = usage, act if act in ("broken", "refused", "refused once") else "well"
         if not self.talks or act in ("crashed", "outlived"):
             self.talks.append(await talk(self.engine))
         here = self.talks[-1]
@@ -114,6 +118,11 @@ class World:
             case "regenerated" | "forked" | "trimmed":
                 await self._answer(here, model_name)
                 await self._revise(act, here, model_name)
+            case "read":
+                await self._answer(here, model_name)
+                await self.engine.questions.analyze_follow_up(here.id, "And why is that?", owner_id=ADA)
+            case "checked":
+                await self.engine.checks.check(model_name, Principal(user_id=ADA, role=Role.ADMIN))
             case "deleted":
                 await self._answer(here, model_name)
                 await self.engine.conversations.delete(here.id, owner_id=ADA)
@@ -203,7 +212,14 @@ class TestSums:
     ) -> None:
         model = Purse()
         engine = await open_engine(
-            model, model_prices=PRICES, recovery=mode, sweep_seconds=3600, retry_count=0, circuit_faults=1000
+            model,
+            model_prices=PRICES,
+            recovery=mode,
+            sweep_seconds=3600,
+            retry_count=1,
+            retry_base_seconds=0,
+            circuit_faults=1000,
+            understanding_model="scripted/dear",
         )
         world = World(engine, model, open_stale)
         for act in plan:
