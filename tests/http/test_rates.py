@@ -47,6 +47,7 @@ SAYS_NOTHING = {
     "/v1/conversations",
     "/v1/conversations/{conversation_id}",
     "/v1/conversations/{conversation_id}/items",
+    "/v1/embeddings",  # vectors, no words
     "/v1/responses/input_tokens",
     "/v1/responses/{response_id}/cancel",
 }
