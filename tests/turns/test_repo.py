@@ -36,8 +36,7 @@ WITHOUT_CHORES = {
     "budget_refresh_seconds": 3600,
     "job_poll_seconds": 3600,
 }
-CHORES_BEGIN_SECONDS = 1.0
-"""A process looks for lost turns once when it starts."""
+QUIET_SECONDS = 0.5
 
 
 @contextmanager
@@ -65,6 +64,15 @@ def counted() -> Iterator[dict[str, int]]:
         event.remove(Engine, "before_cursor_execute", on_execute)
 
 
+async def until_quiet() -> None:
+    """A process looks for lost turns and the like once when it starts: wait until it has."""
+    async with asyncio.timeout(30):
+        seen = {"not yet": 1}
+        while seen:
+            with counted() as seen:
+                await asyncio.sleep(QUIET_SECONDS)
+
+
 def _is_of_a_checkpoint(verb: str, statement: str) -> bool:
     if verb == "SELECT":
         return "lease_owner =" in statement
@@ -88,7 +96,7 @@ async def engine(open_engine: OpenEngine) -> ConversationEngine:
         reply_limit_tokens=64,
         recall_limit_messages=0,
     )
-    await asyncio.sleep(CHORES_BEGIN_SECONDS)
+    await until_quiet()
     return engine
 
 
@@ -114,7 +122,7 @@ class TestStatements:
         recalling = await open_engine(
             ScriptedModel(), **WITHOUT_CHORES, model_context_tokens=512, reply_limit_tokens=64
         )
-        await asyncio.sleep(CHORES_BEGIN_SECONDS)
+        await until_quiet()
         conversation = await begin(recalling)
         await lengthen(recalling, conversation.id, 400)
         turn = await ask(recalling, conversation.id)
@@ -129,7 +137,7 @@ class TestStatements:
     async def test_hardly_grow_where_the_whole_history_fits(self, open_engine: OpenEngine) -> None:
         """A window of 400 messages may not take as many round trips as it has pages of the first one's size."""
         roomy = await open_engine(ScriptedModel(), **WITHOUT_CHORES)
-        await asyncio.sleep(CHORES_BEGIN_SECONDS)
+        await until_quiet()
         conversation = await begin(roomy)
         await lengthen(roomy, conversation.id, 400)
         with counted() as seen:
