@@ -21,7 +21,7 @@ from conversation_engine.turns.types import NewTurn, Turn, TurnState
 from tests.conftest import OpenEngine
 from tests.turns.conftest import OpenStale
 from tests.turns.scenes import ADA, ToldModel, answered, ask, begin, messages_of, rows
-from tests.turns.test_repo import CHORES_BEGIN_SECONDS, STATEMENTS_OF_A_TURN, WITHOUT_CHORES, counted
+from tests.turns.test_repo import STATEMENTS_OF_A_TURN, WITHOUT_CHORES, counted, until_quiet
 
 
 async def edit(engine: ConversationEngine, conversation_id: ConversationId, message_id: Any, content: str) -> Turn:
@@ -261,7 +261,7 @@ class TestWindow:
     async def test_of_a_long_branched_conversation_is_its_path(self, open_engine: OpenEngine) -> None:
         """Longer than the first page and the second one: pages of a path meet every message once."""
         engine = await open_engine(ScriptedModel(), **WITHOUT_CHORES)
-        await asyncio.sleep(CHORES_BEGIN_SECONDS)
+        await until_quiet()
         talk = await begin(engine)
 
         def work(tx: Any) -> None:
@@ -279,7 +279,7 @@ class TestWindow:
 
     async def test_of_a_branched_conversation_costs_the_same_statements(self, open_engine: OpenEngine) -> None:
         engine = await open_engine(ScriptedModel(), **WITHOUT_CHORES)
-        await asyncio.sleep(CHORES_BEGIN_SECONDS)
+        await until_quiet()
         talk = await begin(engine)
         turn = await ask(engine, talk.id, "Q")
         await answered(engine, turn)

@@ -23,7 +23,7 @@ from conversation_engine.turns.types import NewTurn, Turn, TurnState
 from tests.conftest import OpenEngine, until
 from tests.turns.conftest import OpenStale
 from tests.turns.scenes import ADA, ToldModel, Watcher, answered, ask, begin, count, messages_of, rows
-from tests.turns.test_repo import CHORES_BEGIN_SECONDS, STATEMENTS_OF_A_TURN, WITHOUT_CHORES, counted
+from tests.turns.test_repo import STATEMENTS_OF_A_TURN, WITHOUT_CHORES, counted, until_quiet
 
 ROOT = Principal(user_id=UserId("root"), role=Role.ADMIN)
 MARIA, TOM = "01890a5d-ac96-774b-bcce-b302099a8001", "01890a5d-ac96-774b-bcce-b302099a8002"
@@ -518,7 +518,7 @@ class TestStatements:
     async def quiet(self, open_engine: OpenEngine) -> ConversationEngine:
         script = [[Say("a reply")]] * 9
         engine = await open_engine(ScriptedModel(*script, usage=USAGE), **SHORT, **WITHOUT_CHORES)
-        await asyncio.sleep(CHORES_BEGIN_SECONDS)
+        await until_quiet()
         return engine
 
     async def test_somebody_elses_budget_costs_none(self, quiet: ConversationEngine) -> None:
