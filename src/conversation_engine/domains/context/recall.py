@@ -16,7 +16,8 @@ from conversation_engine.domains.context.types import Candidate, Recalled
 MOST_WORDS: Final = 8
 MOST_HITS: Final = 128
 """Messages looked at for one word; one that has more is everywhere and tells nothing."""
-MOST_CANDIDATES: Final = 24
+CANDIDATES_EACH: Final = 4
+"""Places that are read for one message that may be recalled."""
 LEAST_COVERED: Final = 0.3
 """Share of the question's weight that a message must have to be recalled: a stray word is not enough."""
 UNSAID_SHARE: Final = 0.5
@@ -213,9 +214,9 @@ def weigh(having: Sequence[Sequence[Place]], *, messages: int) -> tuple[dict[Pla
     return scores, total
 
 
-def best_places(scores: Mapping[Place, float]) -> list[Place]:
-    """The places worth reading, best first; of equals the newest."""
-    return nsmallest(MOST_CANDIDATES, scores, key=lambda place: (-scores[place], -place[1], place[0] or ""))
+def best_places(scores: Mapping[Place, float], *, wanted: int) -> list[Place]:
+    """The places worth reading where `wanted` messages may be recalled, best first; of equals the newest."""
+    return nsmallest(CANDIDATES_EACH * wanted, scores, key=lambda place: (-scores[place], -place[1], place[0] or ""))
 
 
 def neighbours(places: Iterable[Place]) -> set[Place]:

@@ -241,7 +241,7 @@ class AssembleStep:
             outside = self._words.elsewhere(tx, conversation, words, most=MOST_HITS)
             having = [[*here, *there] for here, there in zip(having, outside, strict=True)]
         weights, total = weigh(having, messages=conversation.last_sequence + MOST_HITS * is_wide)
-        places = best_places(weights)
+        places = best_places(weights, wanted=choice.recall_messages)
         wanted_places = set(places) if conversation.is_branched else neighbours(places)
         return rank(self._found(tx, wanted, wanted_places, dropped or 0), weights, total=total)
 
