@@ -523,6 +523,7 @@ class TestStatements:
 
     async def test_somebody_elses_budget_costs_none(self, quiet: ConversationEngine) -> None:
         await bound(quiet, BudgetScope.USER, "bob", tokens=1)
+        await until_quiet()  # every process looks at the new budget
         conversation = await begin(quiet)
         with counted() as seen:
             await answered(quiet, await ask(quiet, conversation.id))
@@ -532,6 +533,7 @@ class TestStatements:
         self, quiet: ConversationEngine
     ) -> None:
         await bound(quiet, tokens=10_000)
+        await until_quiet()
         conversation = await begin(quiet)
         await answered(quiet, await ask(quiet, conversation.id))
         with counted() as seen:

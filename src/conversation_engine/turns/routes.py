@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Header, Query, Request, Response
 from conversation_engine.domains.conversations.types import NewConversation
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.web.access import Caller, service_of
-from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse, wants_event_stream
+from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse, LastFrame, wants_event_stream
 from conversation_engine.infra.web.once import RequestOnce
 from conversation_engine.infra.web.paths import ConversationPath, MessagePath, TurnPath
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
@@ -34,7 +34,7 @@ from conversation_engine.turns.schemas import (
     query_frame,
 )
 from conversation_engine.turns.service import TurnService
-from conversation_engine.turns.types import NewTurn, Turn, TurnDetail, TurnState
+from conversation_engine.turns.types import NewTurn, Turn, TurnDetail, TurnEnded, TurnState
 
 router = APIRouter(prefix="/conversations/{conversation_id}", tags=["turns"])
 queries = APIRouter(tags=["query"])
@@ -298,7 +298,8 @@ async def _frames(
         yield first
     async with aclosing(turns.follow(turn, after=after)) as events:
         async for event in events:
-            yield frame_of(event)
+            data = frame_of(event)
+            yield LastFrame(data) if isinstance(event, TurnEnded) else data
 
 
 def _json(detail: TurnDetail, *, status_code: int, headers: dict[str, str]) -> Response:

@@ -51,6 +51,10 @@ def frame(*, event: str, data: bytes, event_id: int | None = None) -> bytes:
     return b"%sevent: %s\ndata: %s\n\n" % (head, event.encode(), data)
 
 
+class LastFrame(bytes):
+    """A frame after which nothing comes: it leaves together with the end of the body, in one write instead of two."""
+
+
 class EventStreamResponse(Response):
     """Sends frames as they come, until they end or the client is gone; then nothing of it stays behind.
 
@@ -87,7 +91,10 @@ class EventStreamResponse(Response):
         try:
             async with aclosing(self._frames) as frames:
                 async for data in frames:
-                    await send({"type": "http.response.body", "body": data, "more_body": True})
+                    is_last = isinstance(data, LastFrame)
+                    await send({"type": "http.response.body", "body": data, "more_body": not is_last})
+                    if is_last:
+                        return
         except Exception as error:  # noqa: BLE001 - the client must hear of it, whatever it is
             await send({"type": "http.response.body", "body": self._told(_ours(error))})
         else:
