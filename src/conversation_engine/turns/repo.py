@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import chain, repeat
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, func, insert, select, update
 
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.domains.retrieval.types import RetrievalOptions
@@ -175,11 +175,9 @@ class TurnRepo:
         return holder
 
     def stop_requests(self, tx: Tx, turn_ids: Sequence[TurnId]) -> dict[TurnId, TurnState]:
-        """Which of these are to end, and how."""
-        query = select(_turns.c.id, _turns.c.stop_requested).where(
-            _turns.c.id.in_(turn_ids), _turns.c.stop_requested.is_not(None)
-        )
-        return {turn_id: TurnState(state) for turn_id, state in tx.execute(query)}
+        """Which of these, at least one, are to end, and how."""
+        values = _places(turn_ids)
+        return {turn_id: TurnState(state) for turn_id, state in _stop_requests(len(values)).all(tx, values)}
 
     def finish(self, tx: Tx, turn: Turn, *, holder: str, manifest: dict[str, Any] | None) -> Finished | None:
         """Write the final state of `turn`; `None` when it is no longer `holder`'s to finish."""
@@ -291,11 +289,8 @@ class TurnRepo:
         An earlier attempt may still be at it in the process that holds the next: a sweep can restart what it has just
         admitted, where that took longer than a lease.
         """
-        turn_ids = list(attempts)
-        count = 1 << (len(turn_ids) - 1).bit_length()
-        padded = chain(turn_ids, repeat(turn_ids[-1], count - len(turn_ids)))
-        values = {f"turn_{place}": turn_id for place, turn_id in enumerate(padded)}
-        rows = _hold(count).all(tx, {**values, "holder": holder})
+        values = _places(list(attempts))
+        rows = _hold(len(values)).all(tx, {**values, "holder": holder})
         return frozenset(turn_id for turn_id, attempt in rows if attempts[turn_id] == attempt)
 
     def insert_checkpoints(self, tx: Tx, checkpoints: Sequence[Checkpoint]) -> None:
@@ -336,13 +331,30 @@ class TurnRepo:
         _DELETE_CHECKPOINTS.run(tx, {"turn": turn_id})
 
 
+def _places(turn_ids: Sequence[TurnId]) -> dict[str, TurnId]:
+    """Values for `_is_one_of`: the last is repeated up to a power of two, so that there are few statements of each."""
+    count = 1 << (len(turn_ids) - 1).bit_length()
+    padded = chain(turn_ids, repeat(turn_ids[-1], count - len(turn_ids)))
+    return {f"turn_{place}": turn_id for place, turn_id in enumerate(padded)}
+
+
+def _is_one_of(count: int) -> ColumnElement[bool]:
+    return _turns.c.id.in_([bindparam(f"turn_{place}", type_=_turns.c.id.type) for place in range(count)])
+
+
+@lru_cache
+def _stop_requests(count: int) -> Prepared:
+    return Prepared(
+        select(_turns.c.id, _turns.c.stop_requested).where(_is_one_of(count), _turns.c.stop_requested.is_not(None))
+    )
+
+
 @lru_cache
 def _hold(count: int) -> Prepared:
-    """For `count` turns. Only ever a power of two, so that there are few of these."""
     return Prepared(
         select(_turns.c.id, _turns.c.attempt)
         .where(
-            _turns.c.id.in_([bindparam(f"turn_{place}", type_=_turns.c.id.type) for place in range(count)]),
+            _is_one_of(count),
             _turns.c.state == TurnState.RUNNING.value,
             _turns.c.lease_owner == bindparam("holder"),
         )
