@@ -261,7 +261,7 @@ class TestWindow:
     async def test_of_a_long_branched_conversation_is_its_path(self, open_engine: OpenEngine) -> None:
         """Longer than the first page and the second one: pages of a path meet every message once."""
         engine = await open_engine(ScriptedModel(), **WITHOUT_CHORES)
-        await until_quiet()
+        await until_quiet(engine)
         talk = await begin(engine)
 
         def work(tx: Any) -> None:
@@ -273,18 +273,18 @@ class TestWindow:
                 engine.conversations.append(tx, talk.id, said(str(number), token_count=1), owner_id=ADA)
 
         await engine.database.write(work)
-        with counted() as seen:
+        with counted(engine) as seen:
             assert await window(engine, talk.id) == ["first", *[str(number) for number in range(400)]]
         assert seen == {"SELECT conversations": 1, "WITH path(id,": 2}
 
     async def test_of_a_branched_conversation_costs_the_same_statements(self, open_engine: OpenEngine) -> None:
         engine = await open_engine(ScriptedModel(), **WITHOUT_CHORES)
-        await until_quiet()
+        await until_quiet(engine)
         talk = await begin(engine)
         turn = await ask(engine, talk.id, "Q")
         await answered(engine, turn)
         await edit(engine, talk.id, turn.user_message_id, "R")
-        with counted() as seen:
+        with counted(engine) as seen:
             await answered(engine, await ask(engine, talk.id, "S"))
         expected = {name: n for name, n in STATEMENTS_OF_A_TURN.items() if name != "SELECT messages"}
         assert seen == {**expected, "WITH path(id,": 1}

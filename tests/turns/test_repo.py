@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import event
 
 from conversation_engine.domains.conversations.types import MessageRole, NewMessage
 from conversation_engine.engine.engine import ConversationEngine
@@ -40,8 +40,10 @@ QUIET_SECONDS = 0.5
 
 
 @contextmanager
-def counted() -> Iterator[dict[str, int]]:
-    """What is executed meanwhile, on whichever engine, by verb and table; transactions' own statements left out."""
+def counted(engine: ConversationEngine) -> Iterator[dict[str, int]]:
+    """What is executed meanwhile, by verb and table; transactions' own statements left out."""
+    sql: Any = engine.database._engine  # type: ignore[attr-defined]
+    sql = getattr(sql, "sync_engine", sql)
     seen: dict[str, int] = {}
 
     def on_execute(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -57,19 +59,19 @@ def counted() -> Iterator[dict[str, int]]:
         key = f"{verb} {table}"
         seen[key] = seen.get(key, 0) + 1
 
-    event.listen(Engine, "before_cursor_execute", on_execute)
+    event.listen(sql, "before_cursor_execute", on_execute)
     try:
         yield seen
     finally:
-        event.remove(Engine, "before_cursor_execute", on_execute)
+        event.remove(sql, "before_cursor_execute", on_execute)
 
 
-async def until_quiet() -> None:
+async def until_quiet(engine: ConversationEngine) -> None:
     """A process looks for lost turns and the like once when it starts: wait until it has."""
     async with asyncio.timeout(30):
         seen = {"not yet": 1}
         while seen:
-            with counted() as seen:
+            with counted(engine) as seen:
                 await asyncio.sleep(QUIET_SECONDS)
 
 
@@ -96,24 +98,24 @@ async def engine(open_engine: OpenEngine) -> ConversationEngine:
         reply_limit_tokens=64,
         recall_limit_messages=0,
     )
-    await until_quiet()
+    await until_quiet(engine)
     return engine
 
 
 class TestStatements:
     async def test_of_a_turn_are_these(self, engine: ConversationEngine) -> None:
         conversation = await begin(engine)
-        with counted() as seen:
+        with counted(engine) as seen:
             await answered(engine, await ask(engine, conversation.id))
         assert seen == STATEMENTS_OF_A_TURN
 
     async def test_are_the_same_at_turn_200_as_at_turn_2(self, engine: ConversationEngine) -> None:
         conversation = await begin(engine)
         await answered(engine, await ask(engine, conversation.id))
-        with counted() as early:
+        with counted(engine) as early:
             await answered(engine, await ask(engine, conversation.id))
         await lengthen(engine, conversation.id, 396)
-        with counted() as late:
+        with counted(engine) as late:
             await answered(engine, await ask(engine, conversation.id))
         assert early == late == STATEMENTS_OF_A_TURN
 
@@ -122,13 +124,13 @@ class TestStatements:
         recalling = await open_engine(
             ScriptedModel(), **WITHOUT_CHORES, model_context_tokens=512, reply_limit_tokens=64
         )
-        await until_quiet()
+        await until_quiet(recalling)
         conversation = await begin(recalling)
         await lengthen(recalling, conversation.id, 400)
         turn = await ask(recalling, conversation.id)
         await answered(recalling, turn)
         await left_alone(turn)
-        with counted() as seen:
+        with counted(recalling) as seen:
             await recalling.turns.preview(conversation.id, owner_id=ADA, query="And message 7?")
         assert seen.pop("SELECT conversations") == 1
         assert seen.pop("SELECT messages") == 2
@@ -137,10 +139,10 @@ class TestStatements:
     async def test_hardly_grow_where_the_whole_history_fits(self, open_engine: OpenEngine) -> None:
         """A window of 400 messages may not take as many round trips as it has pages of the first one's size."""
         roomy = await open_engine(ScriptedModel(), **WITHOUT_CHORES)
-        await until_quiet()
+        await until_quiet(roomy)
         conversation = await begin(roomy)
         await lengthen(roomy, conversation.id, 400)
-        with counted() as seen:
+        with counted(roomy) as seen:
             await answered(roomy, await ask(roomy, conversation.id))
         assert seen.pop("SELECT messages") <= 3
         assert seen == {name: n for name, n in STATEMENTS_OF_A_TURN.items() if name != "SELECT messages"}
@@ -149,7 +151,7 @@ class TestStatements:
         conversation = await begin(engine)
         turn = await ask(engine, conversation.id)
         await answered(engine, turn)
-        with counted() as seen:
+        with counted(engine) as seen:
             await engine.turns.get(conversation.id, turn.id, owner_id=ADA)
         assert sum(seen.values()) == 3
 
@@ -157,7 +159,7 @@ class TestStatements:
         conversation = await begin(engine)
         turn = await ask(engine, conversation.id)
         await answered(engine, turn)
-        with counted() as seen:
+        with counted(engine) as seen:
             found = await engine.turns.find(conversation.id, turn.id, owner_id=ADA)
             events = [event async for event in engine.turns.follow(found, after=1)]
         assert isinstance(events[-1], TurnEnded)

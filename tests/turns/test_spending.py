@@ -518,14 +518,14 @@ class TestStatements:
     async def quiet(self, open_engine: OpenEngine) -> ConversationEngine:
         script = [[Say("a reply")]] * 9
         engine = await open_engine(ScriptedModel(*script, usage=USAGE), **SHORT, **WITHOUT_CHORES)
-        await until_quiet()
+        await until_quiet(engine)
         return engine
 
     async def test_somebody_elses_budget_costs_none(self, quiet: ConversationEngine) -> None:
         await bound(quiet, BudgetScope.USER, "bob", tokens=1)
-        await until_quiet()  # every process looks at the new budget
+        await until_quiet(quiet)  # every process looks at the new budget
         conversation = await begin(quiet)
-        with counted() as seen:
+        with counted(quiet) as seen:
             await answered(quiet, await ask(quiet, conversation.id))
         assert seen == STATEMENTS_OF_A_TURN
 
@@ -533,10 +533,10 @@ class TestStatements:
         self, quiet: ConversationEngine
     ) -> None:
         await bound(quiet, tokens=10_000)
-        await until_quiet()
+        await until_quiet(quiet)
         conversation = await begin(quiet)
         await answered(quiet, await ask(quiet, conversation.id))
-        with counted() as seen:
+        with counted(quiet) as seen:
             await answered(quiet, await ask(quiet, conversation.id))
         assert seen == STATEMENTS_OF_A_TURN | {
             "SELECT budgets": 1,
