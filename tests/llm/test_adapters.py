@@ -6,6 +6,7 @@ import email.utils
 import time
 import traceback
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -609,22 +610,22 @@ class TestRealServer:
         try:
             endpoint = await server.endpoint()
             root = endpoint.base_url.removesuffix("/v1")
-            client = ServiceClient(LlmSettings(), keeps_connections=False)  # llama.cpp closes idle ones without a word
-            for provider in (
-                OpenAIChatProvider(client, name="openai", base_url=endpoint.base_url, api_key=endpoint.api_key),
-                AnthropicProvider(client, base_url=root, api_key=endpoint.api_key),
-            ):
-                text, finished = await hear(provider)
-                assert text.strip()
-                assert finished.finish_reason in ("stop", "length")
-                assert finished.usage is not None
-                assert finished.usage.input_tokens > 10
-                assert 1 <= finished.usage.output_tokens <= 9
-            for provider in (
-                OpenAIChatProvider(client, name="openai", base_url=endpoint.base_url, api_key="wrong"),
-                AnthropicProvider(client, base_url=root, api_key="wrong"),
-            ):
-                assert isinstance((await hear_until_it_fails(provider))[1], AuthenticationError)
-            await client.aclose()
+            # llama.cpp closes idle connections without a word
+            async with aclosing(ServiceClient(LlmSettings(), keeps_connections=False)) as client:
+                for provider in (
+                    OpenAIChatProvider(client, name="openai", base_url=endpoint.base_url, api_key=endpoint.api_key),
+                    AnthropicProvider(client, base_url=root, api_key=endpoint.api_key),
+                ):
+                    text, finished = await hear(provider)
+                    assert text.strip()
+                    assert finished.finish_reason in ("stop", "length")
+                    assert finished.usage is not None
+                    assert finished.usage.input_tokens > 10
+                    assert 1 <= finished.usage.output_tokens <= 9
+                for provider in (
+                    OpenAIChatProvider(client, name="openai", base_url=endpoint.base_url, api_key="wrong"),
+                    AnthropicProvider(client, base_url=root, api_key="wrong"),
+                ):
+                    assert isinstance((await hear_until_it_fails(provider))[1], AuthenticationError)
         finally:
             await server.aclose()

@@ -16,6 +16,7 @@ from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.outbox.types import OutboxEvent
 from conversation_engine.testing import ScriptedModel
 from conversation_engine.turns.types import TurnDetail, TurnState
+from tests.conftest import until
 from tests.turns.scenes import ADA, answered, ask, begin
 from tests.turns.test_spending import PRICE, SHORT, USAGE, bound
 
@@ -122,6 +123,7 @@ class TestAlerts:
         self, replicas: list[ConversationEngine], heard: list[OutboxEvent]
     ) -> None:
         await bound(replicas[0], tokens=75)
+        await until(lambda: replicas[1].budgets.may_be_any)
         await talk(replicas[0], 1)  # 30 of 75: the next may cost more than is left
         for engine in replicas * 3:
             with pytest.raises(OverBudgetError):

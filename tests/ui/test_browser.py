@@ -145,7 +145,7 @@ def test_a_client_is_made_tried_judged_and_read_about(page: Page, pictures: Path
     expect(page.get_by_text("Taking time.")).to_be_visible()
     look(page, pictures, "feedback")
     page.get_by_role("button", name="Read the conversation").click()
-    expect(page.get_by_text("How are you today?")).to_be_visible()
+    expect(page.get_by_text("How are you today?").first).to_be_visible()  # the page before may still be fading
     expect(page.get_by_text("tokens").first).to_be_visible()
     look(page, pictures, "transcript")
 
