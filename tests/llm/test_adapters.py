@@ -533,6 +533,13 @@ class TestAnthropic:
             input_tokens=read, cached_tokens=cached, cache_write_tokens=written, output_tokens=wrote
         )
 
+    async def test_a_reply_without_its_message_start_is_whole_and_its_usage_unknown(self, stub: StubService) -> None:
+        """As llama.cpp writes it when the first token is half a letter."""
+        _, *rest = anthropic_events("hi")
+        stub.plan = [OPEN_STREAM, *rest]
+        text, finished = await hear(anthropic_at(stub.base_url))
+        assert (text, finished) == ("hi", ReplyFinished(finish_reason="stop", usage=None))
+
     @pytest.mark.parametrize(
         ("theirs", "ours"),
         [
@@ -601,6 +608,14 @@ class TestAlternating:
         assert all(message.content in said for message in messages if message.role != "system")
 
 
+PLAIN_REQUEST = ModelRequest(
+    model="m",
+    messages=[LLMMessage(role="system", content="Be brief."), LLMMessage(role="user", content="Say hello.")],
+    sampling=Sampling(temperature=0.0, reply_limit_tokens=8),
+)
+"""Is answered by whole letters: llama.cpp leaves `message_start` out before a reply that begins with half an emoji."""
+
+
 @pytest.mark.local_model
 class TestRealServer:
     """llama.cpp speaks both dialects: what we believe of them is checked against somebody else's code."""
@@ -616,7 +631,7 @@ class TestRealServer:
                     OpenAIChatProvider(client, name="openai", base_url=endpoint.base_url, api_key=endpoint.api_key),
                     AnthropicProvider(client, base_url=root, api_key=endpoint.api_key),
                 ):
-                    text, finished = await hear(provider)
+                    text, finished = await hear(provider, PLAIN_REQUEST)
                     assert text.strip()
                     assert finished.finish_reason in ("stop", "length")
                     assert finished.usage is not None
