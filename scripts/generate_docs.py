@@ -84,12 +84,21 @@ def openapi_document() -> str:
     return json.dumps(create_app(settings).openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
+def export_schema() -> str:
+    """The JSON form of conversations."""
+    from conversation_engine.people.moves.schemas import ConversationFile
+
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **ConversationFile.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": cli_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
     "tables.md": tables_page,
     "openapi.json": openapi_document,
+    "export.schema.json": export_schema,
 }
 
 

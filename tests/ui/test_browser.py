@@ -147,6 +147,13 @@ def test_a_client_is_made_tried_judged_and_read_about(page: Page, pictures: Path
     page.get_by_role("button", name="Read the conversation").click()
     expect(page.get_by_text("How are you today?").first).to_be_visible()  # the page before may still be fading
     expect(page.get_by_text("tokens").first).to_be_visible()
+    page.get_by_role("button", name="Download").click()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Page to read (HTML)").click()
+    file = waiting.value.path().read_text()
+    assert "How are you today?" in file
+    assert "<article" in file
+    page.keyboard.press("Escape")
     look(page, pictures, "transcript")
 
 

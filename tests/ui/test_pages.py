@@ -173,6 +173,19 @@ class TestHistory:
         ada.post("/conversations", {"title": "About boats"})
         assert "About boats" in words_of(shown(ada, "history"))
 
+    def test_each_and_all_can_be_taken_along(self, house: House, ada: Api, tess: Api) -> None:
+        session = a_session(house, tess, ada)
+        forms = ["html", "markdown", "json", "jsonl"]
+        for test, name in (
+            (shown(ada, "history"), "conversations"),
+            (shown(ada, "talk", id=session["id"]), f"conversation-{session['id']}"),
+            (shown(tess, "read", id=session["id"]), f"conversation-{session['id']}"),
+        ):
+            offered = [element.proto.id for element in test.get("download_button")]
+            assert [id.rpartition("download-")[2] for id in offered] == [f"{name}-{form}" for form in forms]
+        told = ada.download(f"/conversations/{session['id']}/export", format="markdown").decode()
+        assert "I am tired." in told
+
 
 class TestDocuments:
     def test_they_are_asked_and_an_answer_opens_its_source(self, house: House, ada: Api) -> None:

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from conversation_engine.domains.conversations.pins.service import PinService
-from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.embeddings.ports import Embedder
 from conversation_engine.domains.llm.embeddings.service import EmbeddingService
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.dialects import make_dialects
 from conversation_engine.engine.migrating import prepare
+from conversation_engine.engine.moving import make_exports
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import (
     make_accounts,
@@ -101,8 +100,7 @@ class ConversationEngine:
             jobs=self.jobs,
             reader=reader,
         )
-        self.conversations: ConversationService = write_path.conversations
-        self.pins: PinService = write_path.pins
+        self.conversations, self.pins = write_path.conversations, write_path.pins
         self.turns: TurnService = write_path.turns
         self.dialects = make_dialects(self, settings=self.settings)
         self.rag = RagService(self.conversations, self.turns, self.retrieval)
@@ -114,6 +112,7 @@ class ConversationEngine:
         people = make_people(self, settings=self.settings)
         self.sessions, self.review = people.sessions, people.review
         self.feedback, self.records = people.feedback, people.records
+        self.exports = make_exports(self)
 
     async def start(self) -> None:
         """Make sure of the schema (see `migrating.prepare`) and begin to take turns. Raises SchemaMismatchError."""

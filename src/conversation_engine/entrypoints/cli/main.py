@@ -15,6 +15,7 @@ from conversation_engine.entrypoints.cli import (
     documents,
     evaluate,
     limits,
+    moves,
     people,
     serve,
     tokens,
@@ -37,6 +38,7 @@ app.command("chat")(chat.chat)
 app.command("cost")(cost.cost)
 app.command("models")(doctor.models)
 app.command("doctor")(doctor.doctor)
+app.command("export")(moves.export)
 app.command("token")(tokens.token)
 app.command("limits")(limits.limits)
 app.add_typer(limits.app, name="budgets")

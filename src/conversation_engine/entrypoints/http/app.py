@@ -52,6 +52,7 @@ from conversation_engine.insights.calls.service import CallService
 from conversation_engine.insights.cost.service import CostService
 from conversation_engine.kernel.clock import SystemClock
 from conversation_engine.people.feedback.service import FeedbackDesk
+from conversation_engine.people.moves.service import ExportService
 from conversation_engine.people.records.service import RecordService
 from conversation_engine.people.review.service import ReviewService
 from conversation_engine.people.sessions.service import SessionService
@@ -149,6 +150,7 @@ def _services(engine: ConversationEngine) -> dict[type, object]:
         ReviewService: engine.review,
         FeedbackDesk: engine.feedback,
         RecordService: engine.records,
+        ExportService: engine.exports,
         BudgetService: engine.budgets,
         RateLimiter: engine.rates,
         TurnService: engine.turns,

@@ -12,6 +12,7 @@ from conversation_engine.entrypoints.openai.routes import router as openai
 from conversation_engine.insights.calls.routes import router as calls
 from conversation_engine.insights.cost.routes import router as cost
 from conversation_engine.people.feedback.routes import router as feedback
+from conversation_engine.people.moves.routes import router as moves
 from conversation_engine.people.records.routes import router as records
 from conversation_engine.people.review.routes import router as review
 from conversation_engine.people.sessions.routes import router as sessions
@@ -40,4 +41,5 @@ ROUTERS = (
     review,
     feedback,
     records,
+    moves,
 )

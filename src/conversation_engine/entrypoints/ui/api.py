@@ -70,6 +70,10 @@ class Api:
         parts = [("files", file) for file in files]
         return self._call("POST", path, files=parts, data=dict(fields))
 
+    def download(self, path: str, **query: Any) -> bytes:
+        """A file, whole."""
+        return self._answer("GET", path, params=_given(query), tries=2).content
+
     @contextmanager
     def stream(self, method: str, path: str, **options: Any) -> Iterator[httpx2.Response]:
         """An event stream that is being read. Raises ApiError when it cannot begin."""
@@ -92,7 +96,13 @@ class Api:
                 raise ApiError("unreachable", UNREACHABLE) from error
         raise SignedOutError
 
-    def _call(self, method: str, path: str, *, tries: int = 1, headers: Json | None = None, **options: Any) -> Any:
+    def _call(self, method: str, path: str, **options: Any) -> Any:
+        response = self._answer(method, path, **options)
+        return response.json() if response.content else None
+
+    def _answer(
+        self, method: str, path: str, *, tries: int = 1, headers: Json | None = None, **options: Any
+    ) -> httpx2.Response:
         response = self._signed(method, path, tries=tries, headers=headers or {}, **options)
         if response.status_code == 401:  # the access token may just be old
             self._token = None
@@ -101,7 +111,7 @@ class Api:
             raise SignedOutError
         if response.status_code >= 400:
             raise _refusal(response)
-        return response.json() if response.content else None
+        return response
 
     def _signed(self, method: str, path: str, *, tries: int, headers: Json, **options: Any) -> httpx2.Response:
         signed = {**headers, "Authorization": f"Bearer {self._access_token()}"}

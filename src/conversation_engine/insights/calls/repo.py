@@ -1,6 +1,7 @@
 """Every query about how calls went."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,11 +9,12 @@ from sqlalchemy import func, or_, select
 
 from conversation_engine.domains.llm.models import LlmRequestModel
 from conversation_engine.infra.db.database import Tx
-from conversation_engine.insights.calls.types import FailedCall, FailureFilter
-from conversation_engine.kernel.ids import UserId
+from conversation_engine.insights.calls.types import FailedCall, FailureFilter, RecordedCall
+from conversation_engine.kernel.ids import ConversationId, LlmRequestId, UserId
 from conversation_engine.kernel.paging import Cursor
 
 _calls = LlmRequestModel.__table__
+_RECORDED = tuple(_calls.c[field.name] for field in fields(RecordedCall))
 _model = (_calls.c.provider + "/" + _calls.c.model).label("name")
 
 
@@ -67,3 +69,17 @@ class CallRepo:
             .limit(count)
         )
         return [Timing(*row) for row in tx.execute(query)]
+
+    def list_by_id(self, tx: Tx, call_ids: Collection[LlmRequestId]) -> Sequence[RecordedCall]:
+        """Those of these calls that are on record."""
+        query = select(*_RECORDED).where(_calls.c.id.in_(list(call_ids)))
+        return [RecordedCall(**row) for row in tx.execute(query).mappings()]
+
+    def list_of_conversation(
+        self, tx: Tx, conversation_id: ConversationId, owner_id: UserId, *, after: str | None, count: int
+    ) -> Sequence[RecordedCall]:
+        """A conversation's calls, oldest first, from behind that with the id `after`."""
+        query = select(*_RECORDED).where(_calls.c.conversation_id == conversation_id, _calls.c.owner_id == owner_id)
+        if after is not None:
+            query = query.where(_calls.c.id > after)
+        return [RecordedCall(**row) for row in tx.execute(query.order_by(_calls.c.id).limit(count)).mappings()]

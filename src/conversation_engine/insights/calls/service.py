@@ -1,16 +1,17 @@
 """What admins can ask about model calls."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from conversation_engine.infra.db.database import Database
+from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.insights.calls.percentiles import median_and_95th
 from conversation_engine.insights.calls.repo import CallRepo, Timing
-from conversation_engine.insights.calls.types import FailedCall, FailureFilter, Pace
+from conversation_engine.insights.calls.types import FailedCall, FailureFilter, Pace, RecordedCall
 from conversation_engine.kernel.clock import Clock
+from conversation_engine.kernel.ids import ConversationId, LlmRequestId, UserId
 from conversation_engine.kernel.paging import Cursor, Page, make_page
 from conversation_engine.kernel.people import Principal, Role, require_role
 from conversation_engine.kernel.text import check_sought
@@ -50,6 +51,18 @@ class CallService:
             by_model[timing.model].append(timing)
         paces = [_pace(model, calls) for model, calls in by_model.items()]
         return sorted(paces, key=lambda pace: (-pace.calls, pace.model))
+
+    # ── for other rooms: these join the caller's transaction, who has checked the owner ──
+
+    def by_id(self, tx: Tx, call_ids: Collection[LlmRequestId]) -> dict[str, RecordedCall]:
+        """Those of these calls that are on record, by id. One statement."""
+        return {call.id: call for call in self._repo.list_by_id(tx, call_ids)}
+
+    def made_in(
+        self, tx: Tx, conversation_id: ConversationId, *, owner_id: UserId, after: str | None, count: int
+    ) -> Sequence[RecordedCall]:
+        """A conversation's calls, failed ones and those for titles and summaries too, oldest first. One statement."""
+        return self._repo.list_of_conversation(tx, conversation_id, owner_id, after=after, count=count)
 
 
 def _pace(model: str, calls: Sequence[Timing]) -> Pace:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from conversation_engine.kernel.ids import UserId
@@ -47,3 +48,31 @@ class Pace:
     first_token_ms: tuple[int, int] | None
     """The median and the 95th percentile, of completed calls."""
     latency_ms: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedCall:
+    """A model call as its conversation's owner may know it: not what was asked, nor the service's own words."""
+
+    id: str
+    provider: str
+    model: str
+    status: str
+    """`completed`, `failed` or `cancelled`."""
+    attempt: int
+    latency_ms: int
+    first_token_ms: int | None
+    input_tokens: int | None
+    """Cached ones and cache writes included."""
+    output_tokens: int | None
+    """Reasoning included."""
+    cached_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    usage_source: str | None
+    """Who counted: `provider`, `estimated` or `caller`."""
+    cost: Decimal | None
+    """US dollars; `None`: unknown."""
+    finish_reason: str | None
+    error_code: str | None
+    created_at: datetime

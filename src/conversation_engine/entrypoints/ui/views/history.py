@@ -7,6 +7,7 @@ import streamlit as st
 
 from conversation_engine.entrypoints.ui import visitor
 from conversation_engine.entrypoints.ui.api import Json
+from conversation_engine.entrypoints.ui.downloads import downloads
 from conversation_engine.entrypoints.ui.words import ago, count, money, title_of
 
 STATES: Final[Mapping[str, tuple[str, Literal["primary", "gray"]]]] = {
@@ -28,6 +29,8 @@ def page() -> None:
         _nothing(is_filtered=status is not None)
     for conversation in found["items"]:
         _row(conversation)
+    if found["items"]:
+        downloads(visitor.api(), "/account/export/conversations", name="conversations", label="Download everything")
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         for label, cursor in (("Newer", found["previous"]), ("Older", found["next"])):
             if cursor and st.button(label, key=f"history-{label}", type="tertiary"):

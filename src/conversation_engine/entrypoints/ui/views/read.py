@@ -4,6 +4,7 @@ import streamlit as st
 
 from conversation_engine.entrypoints.ui import visitor
 from conversation_engine.entrypoints.ui.api import Json
+from conversation_engine.entrypoints.ui.downloads import downloads
 from conversation_engine.entrypoints.ui.opinions import show_opinion
 from conversation_engine.entrypoints.ui.words import ago, as_markdown, count, lasting, money, text_of, title_of
 
@@ -23,6 +24,8 @@ def page() -> None:
         st.metric("Lasted", took)
         st.metric("Tokens", f"{found['total_tokens']:,}")
         st.metric("Cost", money(found["total_cost"]))
+    path = f"/review/conversations/{conversation_id}/export"
+    downloads(api, path, name=f"conversation-{conversation_id}")
     for opinion in api.get(f"/conversations/{conversation_id}/feedback")["items"]:
         if opinion["message_id"] is None:
             show_opinion(opinion)

@@ -11,6 +11,7 @@ import streamlit as st
 from conversation_engine.entrypoints.ui import visitor
 from conversation_engine.entrypoints.ui.api import Api, ApiError, Json
 from conversation_engine.entrypoints.ui.copying import listen
+from conversation_engine.entrypoints.ui.downloads import downloads
 from conversation_engine.entrypoints.ui.replies import follow
 from conversation_engine.entrypoints.ui.talk import acts, end
 from conversation_engine.entrypoints.ui.talk.transcript import Transcript, load
@@ -31,7 +32,7 @@ def page() -> None:
     api = visitor.api()
     transcript = load(api, conversation_id, older=st.session_state.get(f"older-{conversation_id}", 0))
     listen()
-    _head(transcript)
+    _head(api, transcript)
     _said(api, transcript)
     if not transcript.is_active:
         end.ended(api, transcript)
@@ -44,7 +45,7 @@ def page() -> None:
         _watch(conversation_id, transcript.newest_turn_id)
 
 
-def _head(transcript: Transcript) -> None:
+def _head(api: Api, transcript: Transcript) -> None:
     conversation = transcript.conversation
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="talk-head"):
         with st.container(gap="xsmall", width="content"):
@@ -53,8 +54,10 @@ def _head(transcript: Transcript) -> None:
                 f"{count(conversation['message_count'], 'message')} · "
                 f"{count(conversation['total_tokens'], 'token')} · {money(conversation['total_cost'])}"
             )
-        if transcript.is_active and st.button("End session", key="end-session", icon=":material/flag:"):
-            end.confirm(conversation)
+        with st.container(horizontal=True, width="content"):
+            downloads(api, f"/conversations/{transcript.id}/export", name=f"conversation-{transcript.id}")
+            if transcript.is_active and st.button("End session", key="end-session", icon=":material/flag:"):
+                end.confirm(conversation)
 
 
 def _said(api: Api, transcript: Transcript) -> None:

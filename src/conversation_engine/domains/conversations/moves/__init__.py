@@ -1,0 +1,1 @@
+"""Conversations that move: read as a whole to be taken along, and put back."""
