@@ -1,5 +1,7 @@
 """Reads what is there when everything is at rest: through a living server, and a little past it."""
 
+import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from random import Random
@@ -14,6 +16,8 @@ from chaos.said import FINAL_STATES, Said
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.db.opening import open_database
 
+REST_SECONDS = 30.0
+"""How long calls beside replies (titles, summaries) may go on when everybody has left."""
 AT_REST = {
     "turns that are not final": "SELECT count(*) FROM turns WHERE state IN ('queued', 'running')",
     "checkpoints without a running reply": "SELECT count(*) FROM reply_checkpoints",
@@ -97,9 +101,12 @@ class Audit:
 
 
 async def _leftovers(database_url: str) -> dict[str, int]:
-    database = open_database(database_url, Settings())
+    """As soon as there are none, or what is left when there should be none any more."""
+    database, end = open_database(database_url, Settings()), time.monotonic() + REST_SECONDS
     try:
-        return await database.read(_count_leftovers)
+        while any((left := await database.read(_count_leftovers)).values()) and time.monotonic() < end:
+            await asyncio.sleep(0.5)
+        return left
     finally:
         await database.aclose()
 

@@ -19,9 +19,15 @@ PRODUCT_SETTINGS = {
     "CE_FIRST_TOKEN_TIMEOUT_SECONDS": str(FIRST_TOKEN_SECONDS),
     "CE_BETWEEN_TOKENS_TIMEOUT_SECONDS": str(BETWEEN_TOKENS_SECONDS),
     "CE_TOTAL_TIMEOUT_SECONDS": str(TOTAL_SECONDS),
+    "CE_CIRCUIT_OPEN_SECONDS": "1",
+    "CE_JOB_LEASE_SECONDS": "3",
     "CE_BUDGETS": "global total 900000000000 tokens; conversation total 900000000000 tokens",
+    "CE_TITLES": "conversation",
+    "CE_SUMMARY_MODEL": "conversation",
+    "CE_MODEL_CONTEXT_TOKENS": "1500",
 }
-"""Short, so that a hundred deaths take minutes. Budgets that bound nobody: the audit reads their books."""
+"""Short, so that a hundred deaths take minutes. Budgets that bound nobody: the audit reads their books. Titles and
+summaries by the model, and a window that a few turns fill: processes die in calls beside replies too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,8 @@
 """Titles that nobody has given: with the reply or in the background, and never instead of a person's."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
@@ -14,11 +16,13 @@ from conversation_engine.domains.llm.errors import (
 from conversation_engine.domains.llm.settings import PriceSetting
 from conversation_engine.domains.llm.types import TokenUsage
 from conversation_engine.engine.engine import ConversationEngine
+from conversation_engine.engine.settings import Settings
 from conversation_engine.kernel.ids import ConversationId
-from conversation_engine.testing import Fail, Say, ScriptedModel
+from conversation_engine.testing import Fail, FakeClock, Say, ScriptedModel
 from conversation_engine.turns.titles import as_title
-from tests.conftest import OpenEngine
+from tests.conftest import OpenEngine, until
 from tests.turns.scenes import ADA, ToldModel, Watcher, answered, ask, begin, count, rows
+from tests.turns.test_repo import WITHOUT_CHORES
 from tests.turns.test_spending import bound, check_books
 
 BY_A_MODEL = {"titles": "scripted/namer", "retry_count": 0}
@@ -249,6 +253,68 @@ class TestWhatItCosts:
         await check_books(heir)
         statuses = await rows(heir, "SELECT status FROM llm_requests ORDER BY id")
         assert statuses[1]["status"] == "cancelled"
+
+
+UNSETTLED = "ledger WHERE settled_at IS NULL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Title:
+    """A process in the middle of one, paid by a budget, and another beside it; their chores stand still."""
+
+    engine: ConversationEngine
+    other: ConversationEngine
+    clock: FakeClock
+    model: ToldModel
+    lease_seconds: float
+
+
+@pytest.fixture
+async def unfinished(settings: Settings) -> AsyncIterator[Title]:
+    model, clock = ToldModel(), FakeClock()
+    changed = settings.model_copy(update={**WITHOUT_CHORES, "titles": "conversation", "lease_seconds": 30.0})
+    idle = changed.model_copy(update={"jobs_at_once": 0})
+    async with ConversationEngine(changed, providers={"scripted": model}, clock=clock) as engine:
+        await bound(engine, tokens=100_000)
+        conversation = await begin(engine)
+        model.say("A broad one.")
+        model.finish()
+        await answered(engine, await ask(engine, conversation.id, QUESTION))
+        await until(lambda: model.calls == 2)
+        async with ConversationEngine(idle, providers={"scripted": ScriptedModel()}, clock=clock) as other:
+            yield Title(engine=engine, other=other, clock=clock, model=model, lease_seconds=changed.lease_seconds)
+
+
+class TestWhatWasPromised:
+    async def test_by_a_process_that_died_is_released_when_its_lease_has_run_out(self, unfinished: Title) -> None:
+        other, clock = unfinished.other, unfinished.clock
+        clock.advance(seconds=unfinished.lease_seconds - 1)
+        await other.turns._runner._sweep()
+        assert await count(other, UNSETTLED) == 1
+        clock.advance(seconds=2)
+        await other.turns._runner._sweep()
+        assert await count(other, UNSETTLED) == 0
+        await check_books(other)
+
+    async def test_by_one_that_gives_signs_of_life_is_held(self, unfinished: Title) -> None:
+        for _ in range(3):
+            unfinished.clock.advance(seconds=unfinished.lease_seconds - 1)
+            await unfinished.engine.turns._runner._extend()
+        await unfinished.other.turns._runner._sweep()
+        assert await count(unfinished.other, UNSETTLED) == 1
+
+    async def test_and_released_too_early_is_charged_all_the_same(self, unfinished: Title) -> None:
+        engine, other, model = unfinished.engine, unfinished.other, unfinished.model
+        unfinished.clock.advance(seconds=unfinished.lease_seconds + 1)
+        await other.turns._runner._sweep()
+        assert await count(other, UNSETTLED) == 0
+        model.say("Shield volcanoes")
+        model.finish()
+        await engine.jobs.drain(seconds=20)
+        spent, _ = await check_books(engine)
+        [account] = await rows(engine, "SELECT * FROM budget_accounts")
+        [calls] = await rows(engine, "SELECT sum(input_tokens + output_tokens) AS tokens FROM llm_requests")
+        assert account["spent_tokens"] == spent == calls["tokens"]
 
 
 @pytest.mark.local_model

@@ -104,8 +104,8 @@ class ConversationEngine:
         self.turns: TurnService = write_path.turns
         self.dialects = make_dialects(self, settings=self.settings)
         self.rag = RagService(self.conversations, self.turns, self.retrieval)
-        self.questions = make_questions(self, reader, settings=self.settings)
-        self.checks = make_checks(self)
+        self.questions = make_questions(self, reader, write_path.side_calls, settings=self.settings)
+        self.checks = make_checks(self, write_path.side_calls)
         self.audit = AuditLog(self.database, clock=self.clock)
         self.accounts = make_accounts(self.database, self.audit, settings=self.settings, clock=self.clock)
         self.personas = make_personas(self.database, self.audit, settings=self.settings, clock=self.clock)

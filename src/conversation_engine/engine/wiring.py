@@ -224,6 +224,7 @@ class WritePath:
     conversations: ConversationService
     pins: PinService
     turns: TurnService
+    side_calls: SideCalls
 
 
 def make_turns(
@@ -243,13 +244,21 @@ def make_turns(
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
     conversations = ConversationService(database, clock=clock, settings=settings, ledger=ledger, llm=llm)
     pins = PinService(conversations=conversations, clock=clock, settings=settings, ledger=ledger)
+    calls = SideCalls(
+        database,
+        conversations=conversations,
+        llm=llm,
+        budgets=budgets,
+        clock=clock,
+        lease_seconds=settings.lease_seconds,
+    )
     chores = _make_chores(
         database,
         llm,
         conversations=conversations,
         settings=settings,
         clock=clock,
-        budgets=budgets,
+        calls=calls,
         jobs=jobs,
         reader=reader,
     )
@@ -275,7 +284,7 @@ def make_turns(
         chores=chores,
         on_used=token_counter(rates) if rates.counts_tokens else None,
     )
-    return WritePath(conversations=conversations, pins=pins, turns=turns)
+    return WritePath(conversations=conversations, pins=pins, turns=turns, side_calls=calls)
 
 
 def _make_chores(
@@ -285,12 +294,11 @@ def _make_chores(
     conversations: ConversationService,
     settings: Settings,
     clock: Clock,
-    budgets: BudgetService,
+    calls: SideCalls,
     jobs: JobQueue,
     reader: QuestionReader,
 ) -> Chores:
     """What is done after a turn; `jobs` is told who does it."""
-    calls = SideCalls(database, conversations=conversations, llm=llm, budgets=budgets)
     keeper = SummaryKeeper(
         database,
         conversations=conversations,
@@ -315,7 +323,7 @@ def _make_chores(
         jobs.register(SUMMARY_JOB, keeper)
     if titles.model is not None:
         jobs.register(TITLE_JOB, titles)
-    return Chores(keepers=(keeper, titles, learner), title_for=titles.at_once)
+    return Chores(keepers=(keeper, titles, learner), calls=calls, title_for=titles.at_once)
 
 
 def make_reader(settings: Settings) -> QuestionReader:
@@ -330,12 +338,12 @@ class QuestionParts(Protocol):
     conversations: ConversationService
     turns: TurnService
     llm: LlmService
-    budgets: BudgetService
 
 
-def make_questions(engine: QuestionParts, reader: QuestionReader, *, settings: Settings) -> QuestionService:
+def make_questions(
+    engine: QuestionParts, reader: QuestionReader, calls: SideCalls, *, settings: Settings
+) -> QuestionService:
     """Has questions understood and answered."""
-    calls = SideCalls(engine.database, conversations=engine.conversations, llm=engine.llm, budgets=engine.budgets)
     return QuestionService(
         engine.database,
         conversations=engine.conversations,
@@ -346,9 +354,8 @@ def make_questions(engine: QuestionParts, reader: QuestionReader, *, settings: S
     )
 
 
-def make_checks(engine: QuestionParts) -> ModelCheckService:
+def make_checks(engine: QuestionParts, calls: SideCalls) -> ModelCheckService:
     """Tests connections to models."""
-    calls = SideCalls(engine.database, conversations=engine.conversations, llm=engine.llm, budgets=engine.budgets)
     return ModelCheckService(engine.database, llm=engine.llm, calls=calls)
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from conversation_engine.domains.conversations.types import Utterance
 from conversation_engine.turns.run import TurnRun
+from conversation_engine.turns.side_calls import SideCalls
 
 
 class Keeper(Protocol):
@@ -21,6 +22,7 @@ class Chores:
     """What is done beside turns."""
 
     keepers: Sequence[Keeper]
+    calls: SideCalls
     title_for: Callable[[TurnRun], str | None]
     """A title to write with a turn's reply where nobody has named the conversation; `None`: none. Quick."""
 

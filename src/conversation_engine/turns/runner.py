@@ -273,6 +273,7 @@ class TurnRunner:
                 self._spending.settle(tx, turn_id, self._llm.attempts_of(tx, turn_id))
 
     async def _extend(self) -> None:
+        await self._beside.calls.hold()
         if running := list(self._runs):
             lease = self.lease()
             await self._database.write(lambda tx: self._repo.extend_leases(tx, running, lease=lease))

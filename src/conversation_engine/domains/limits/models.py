@@ -60,6 +60,8 @@ class LedgerModel(Base):
     dollars: Mapped[Decimal | None] = mapped_column(MoneyType)
     tokens: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Of a call that is no turn's: its process says so again and again. NULL: a turn's, held by the turn's lease."""
     settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (

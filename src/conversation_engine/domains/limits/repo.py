@@ -161,7 +161,16 @@ class AccountRepo:
         self._open(tx, account)
         return tx.execute(_RESERVE, values).first() is not None
 
-    def enter(self, tx: Tx, turn_id: TurnId, accounts: Sequence[Account], amount: Amount, *, at: datetime) -> None:
+    def enter(
+        self,
+        tx: Tx,
+        turn_id: TurnId,
+        accounts: Sequence[Account],
+        amount: Amount,
+        *,
+        at: datetime,
+        held_until: datetime | None,
+    ) -> None:
         """Write down what a turn has promised."""
         rows = [
             {
@@ -172,6 +181,7 @@ class AccountRepo:
                 "reserved_dollars": amount.dollars,
                 "reserved_tokens": amount.tokens,
                 "created_at": at,
+                "held_until": held_until,
             }
             for account in accounts
         ]
@@ -216,9 +226,15 @@ class AccountRepo:
         rows = tx.execute(select(*_accounts.c).where(_accounts.c.id.in_(ids)))
         return {AccountId(row.id): _balance(row) for row in rows}
 
-    def unsettled(self, tx: Tx, *, before: datetime, count: int) -> Sequence[TurnId]:
-        """Turns that made promises before `before` and have not settled them."""
-        query = select(_ledger.c.turn_id).where(_ledger.c.settled_at.is_(None), _ledger.c.created_at < before)
+    def hold(self, tx: Tx, turn_ids: Sequence[TurnId], *, until: datetime) -> None:
+        """What these have promised is not given up before."""
+        open_ones = (_ledger.c.turn_id.in_(turn_ids), _ledger.c.settled_at.is_(None))
+        tx.execute(update(_ledger).where(*open_ones).values(held_until=until))
+
+    def unsettled(self, tx: Tx, *, before: datetime, now: datetime, count: int) -> Sequence[TurnId]:
+        """Those that owe: turns that promised before `before`, and whatever was held until before `now`."""
+        is_old = or_(_ledger.c.held_until < now, and_(_ledger.c.held_until.is_(None), _ledger.c.created_at < before))
+        query = select(_ledger.c.turn_id).where(_ledger.c.settled_at.is_(None), is_old)
         return [TurnId(turn_id) for turn_id in tx.scalars(query.distinct().limit(count))]
 
     def _spend(self, tx: Tx, entry: Row[Any], amount: Amount, *, kept: Amount) -> Settled:

@@ -192,11 +192,14 @@ class BudgetService:
             return True
         return bool(known) and any((scope, who) in known for scope, own in payers.items() for who in (own, EACH))
 
-    def reserve(self, tx: Tx, turn_id: TurnId, payers: Payers, expected: Expected) -> bool:
+    def reserve(
+        self, tx: Tx, turn_id: TurnId, payers: Payers, expected: Expected, *, held_until: datetime | None = None
+    ) -> bool:
         """Promise the most that a call can cost to every budget that applies; whether there is one.
 
-        Raises OverBudgetError or UnknownPriceError: the caller's transaction must not be committed then. Two statements
-        and one for each budget.
+        `held_until`: when it is given up if nobody says `hold`; `None`: it is a turn's, and goes by its lease. Raises
+        OverBudgetError or UnknownPriceError: the caller's transaction must not be committed then. Two statements, and
+        one for each budget.
         """
         now = self._clock.now()
         accounts = applying([*self._defaults, *self._budgets.list_for(tx, payers)], payers, at=now)
@@ -204,8 +207,12 @@ class BudgetService:
             return False
         amount = self._amount(accounts, expected)
         self._promise(tx, accounts, amount, at=now)
-        self._accounts.enter(tx, turn_id, accounts, amount, at=now)
+        self._accounts.enter(tx, turn_id, accounts, amount, at=now, held_until=held_until)
         return True
+
+    def hold(self, tx: Tx, turn_ids: Sequence[TurnId], *, until: datetime) -> None:
+        """A sign of life for promises that are no turn's. One statement."""
+        self._accounts.hold(tx, turn_ids, until=until)
 
     def raise_reservation(self, tx: Tx, turn_id: TurnId, more: Expected) -> None:
         """Promise more for a turn that has promised something. Raises as `reserve` does."""
@@ -215,13 +222,15 @@ class BudgetService:
         for account in accounts:
             self._accounts.raise_entry(tx, turn_id, account, amount)
 
-    def settle(self, tx: Tx, turn_id: TurnId, used: Amount) -> None:
+    def settle(self, tx: Tx, turn_id: TurnId, used: Amount) -> bool:
         """Put what a turn came to in the place of what it had promised, and tell of lines that are crossed by it.
 
-        Idempotent: without a promise it changes nothing. One statement, one more for each budget.
+        Idempotent: without a promise it changes nothing, and says so. One statement, one more for each budget.
         """
-        for settled in self._accounts.settle(tx, turn_id, used, at=self._clock.now()):
+        all_settled = self._accounts.settle(tx, turn_id, used, at=self._clock.now())
+        for settled in all_settled:
             self._tell_of_lines(tx, settled, used)
+        return bool(all_settled)
 
     def amend(self, tx: Tx, turn_id: TurnId, more: Amount) -> None:
         """A turn that was settled came to so much more (or less) than was known then; one that was not is left alone.
@@ -236,9 +245,13 @@ class BudgetService:
         self.raise_reservation(tx, turn_id, Expected(tokens=more.tokens, dollars=lambda: more.dollars))
 
     def unsettled(self, tx: Tx, *, older_than_seconds: float, count: int) -> Sequence[TurnId]:
-        """Turns that made promises some time ago and have not settled them. One statement."""
-        before = self._clock.now() - timedelta(seconds=older_than_seconds)
-        return self._accounts.unsettled(tx, before=before, count=count)
+        """Turns that made promises some time ago and have not settled them, and all that nobody holds any more.
+
+        One statement.
+        """
+        now = self._clock.now()
+        before = now - timedelta(seconds=older_than_seconds)
+        return self._accounts.unsettled(tx, before=before, now=now, count=count)
 
     # ── inside ──
 
