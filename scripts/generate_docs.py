@@ -40,6 +40,27 @@ def errors_page() -> str:
     return _table("Errors", lead, "code | kind | HTTP status | meaning", rows)
 
 
+def metrics_page() -> str:
+    """Every metric."""
+    from conversation_engine.infra.observability.catalogue import CATALOGUE
+    from conversation_engine.infra.observability.recording import Counter, Label
+
+    def told(label: Label) -> str:
+        values = ", ".join(f"`{value}`" for value in label.values or ())
+        return f"`{label.name}`: " + "; ".join(part for part in (values, label.meaning) if part)
+
+    rows = []
+    for metric in sorted(CATALOGUE, key=lambda metric: metric.name):
+        name = f"{metric.name}_total" if isinstance(metric, Counter) else metric.name
+        kind = {"Reading": "gauge, read from the database"}.get(type(metric).__name__, type(metric).__name__.lower())
+        rows.append(f"| `{name}` | {kind} | {metric.help} | {'<br>'.join(map(told, metric.labels))} |")
+    lead = (
+        "What `/metrics` tells; [operations.md](../operations.md#metrics) says how to read it. Every label has a "
+        "bounded set of values, and what is none of them is `other`."
+    )
+    return _table("Metrics", lead, "metric | type | meaning | labels", rows)
+
+
 def tables_page() -> str:
     """Every table and column."""
     from conversation_engine.engine.metadata import schema
@@ -96,6 +117,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": cli_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
+    "metrics.md": metrics_page,
     "tables.md": tables_page,
     "openapi.json": openapi_document,
     "export.schema.json": export_schema,

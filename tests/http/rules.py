@@ -120,8 +120,9 @@ def judged(body: Any = None) -> Rule:
     )
 
 
-OPEN: frozenset[Route] = frozenset({("GET", "/healthz"), ("GET", "/readyz")})
-"""Beside these only `/docs` and `/openapi.json` need no token."""
+OPEN: frozenset[Route] = frozenset({("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")})
+"""Beside these only `/docs` and `/openapi.json` need no token of a user's; `/metrics` has a rule of its own, which
+`test_metrics.py` tries."""
 
 DOORS: Mapping[Route, Any] = {
     ("POST", "/auth/token"): {"login": "ada", "password": "x"},

@@ -166,3 +166,10 @@ async def opened(engine: ConversationEngine) -> AsyncIterator[ConversationEngine
     """An engine for part of a test."""
     async with engine:
         yield engine
+
+
+async def told_by(engine: ConversationEngine) -> dict[str, float]:
+    """What the metrics say, by sample, without what stands at zero."""
+    lines = (await engine.meter.page()).decode().splitlines()
+    samples = [line.rpartition(" ") for line in lines if not line.startswith("#")]
+    return {name: float(value) for name, _, value in samples if float(value)}

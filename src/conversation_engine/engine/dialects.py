@@ -12,6 +12,7 @@ from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
+from conversation_engine.infra.observability.metrics import Metrics
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.turns.answers.service import AnswerService
 from conversation_engine.turns.passing.service import PassingService
@@ -28,6 +29,7 @@ class DialectParts(Protocol):
     budgets: BudgetService
     rates: RateLimiter
     clock: Clock
+    metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ def make_dialects(engine: DialectParts, *, settings: Settings) -> Dialects:
             clock=engine.clock,
             settings=settings,
             on_used=token_counter(engine.rates) if engine.rates.counts_tokens else None,
+            recorder=engine.metrics,
         ),
         items=items,
         answers=AnswerService(engine.database, conversations=engine.conversations, items=items, llm=engine.llm),

@@ -4,27 +4,27 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.embeddings.ports import Embedder
 from conversation_engine.domains.llm.embeddings.service import EmbeddingService
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.dialects import make_dialects
+from conversation_engine.engine.documents import make_retrieval
+from conversation_engine.engine.metering import Meter, alert_counter, make_metrics
 from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.moving import make_exports
 from conversation_engine.engine.settings import Settings
+from conversation_engine.engine.spending import make_budgets, make_outbox
 from conversation_engine.engine.wiring import (
     make_accounts,
     make_catalog,
     make_checks,
     make_embeddings,
     make_llm,
-    make_outbox,
     make_people,
     make_personas,
     make_questions,
     make_rates,
     make_reader,
-    make_retrieval,
     make_signals,
     make_turns,
 )
@@ -70,23 +70,18 @@ class ConversationEngine:
         self.settings = settings or Settings()
         self.clock = clock or SystemClock()
         self.database = open_database(self.settings.resolved_database_url, self.settings)
+        self.metrics = make_metrics(self.settings)
         self.calls = CallService(self.database, clock=self.clock)
         self.costs = CostService(self.database, clock=self.clock, settings=self.settings)
         self._signals = make_signals(self.settings)
-        self.jobs = JobQueue(self.database, clock=self.clock, settings=self.settings)
-        self.rates = make_rates(self.settings, self.clock)
-        self._outbox = make_outbox(
-            self.database, jobs=self.jobs, settings=self.settings, clock=self.clock, listeners=listeners
-        )
-        self.budgets = BudgetService(
-            self.database, clock=self.clock, settings=self.settings, outbox=self._outbox, signals=self._signals
-        )
+        self.jobs = JobQueue(self.database, clock=self.clock, settings=self.settings, recorder=self.metrics)
+        self.rates = make_rates(self.settings, self.clock, self.metrics)
+        self._outbox = make_outbox(self, [alert_counter(self.metrics), *listeners])
+        self.budgets = make_budgets(self, self._outbox, self._signals)
         self._catalog = make_catalog(self.settings, providers or {})
-        self.llm = make_llm(self.settings, self._catalog, self.clock)
+        self.llm = make_llm(self.settings, self._catalog, self.clock, self.metrics)
         self.embeddings = EmbeddingService(embedder) if embedder else make_embeddings(self.settings)
-        self.retrieval = make_retrieval(
-            self.database, self.embeddings, settings=self.settings, clock=self.clock, jobs=self.jobs
-        )
+        self.retrieval = make_retrieval(self)
         reader = make_reader(self.settings)
         write_path = make_turns(
             self.database,
@@ -99,6 +94,7 @@ class ConversationEngine:
             retrieval=self.retrieval,
             jobs=self.jobs,
             reader=reader,
+            recorder=self.metrics,
         )
         self.conversations, self.pins = write_path.conversations, write_path.pins
         self.turns: TurnService = write_path.turns
@@ -113,6 +109,7 @@ class ConversationEngine:
         self.sessions, self.review = people.sessions, people.review
         self.feedback, self.records = people.feedback, people.records
         self.exports = make_exports(self)
+        self.meter = Meter(self)
 
     async def start(self) -> None:
         """Make sure of the schema (see `migrating.prepare`) and begin to take turns. Raises SchemaMismatchError."""
@@ -124,9 +121,11 @@ class ConversationEngine:
         await self.retrieval.start()
         self.jobs.start()
         self._outbox.start()
+        self.meter.start()
 
     async def aclose(self) -> None:
         """Let running turns end (see `CE_GRACE_SECONDS`), then let go of everything."""
+        await self.meter.aclose()
         await self.dialects.passing.aclose()
         await self.turns.aclose()
         await self.jobs.aclose()

@@ -21,6 +21,7 @@ from conversation_engine.domains.users.settings import ExternalIdentitySettings,
 from conversation_engine.infra.db.settings import DatabaseSettings
 from conversation_engine.infra.idempotency.settings import IdempotencySettings
 from conversation_engine.infra.jobs.settings import JobSettings
+from conversation_engine.infra.observability.settings import ObservabilitySettings
 from conversation_engine.infra.outbox.settings import OutboxSettings
 from conversation_engine.infra.signals.settings import SignalSettings
 from conversation_engine.infra.web.settings import WebSettings
@@ -51,6 +52,7 @@ class Settings(
     DatabaseSettings,
     SignalSettings,
     OutboxSettings,
+    ObservabilitySettings,
 ):
     """What an operator can set. Unset means: one laptop, no key, no network."""
 

@@ -26,7 +26,6 @@ from conversation_engine.domains.llm.slots import FairSlots
 from conversation_engine.domains.llm.types import ModelPrice
 from conversation_engine.domains.personas.prompts.library import PromptLibrary
 from conversation_engine.domains.personas.service import PersonaService
-from conversation_engine.domains.retrieval.index.ports import SearchIndex
 from conversation_engine.domains.retrieval.service import RetrievalService
 from conversation_engine.domains.users.errors import BadIdentityError
 from conversation_engine.domains.users.external.keys import HttpKeySource, PublicKeys
@@ -44,8 +43,7 @@ from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.db.opening import backend_of
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.jobs.service import JobQueue
-from conversation_engine.infra.outbox.service import Outbox
-from conversation_engine.infra.outbox.types import EventListener
+from conversation_engine.infra.observability.recording import SILENCE, Recorder
 from conversation_engine.infra.rates.failover import FailoverWindows
 from conversation_engine.infra.rates.memory import MemoryWindows
 from conversation_engine.infra.rates.ports import RateWindows
@@ -175,7 +173,7 @@ def rate_rules(settings: Settings) -> Sequence[RateRule]:
     return parse_rules(DEFAULT_RULES if settings.secret else OFF)
 
 
-def make_rates(settings: Settings, clock: Clock) -> RateLimiter:
+def make_rates(settings: Settings, clock: Clock, recorder: Recorder = SILENCE) -> RateLimiter:
     """Counts in Valkey where one is configured, and in memory while it is away; else in memory. Connects to nothing."""
     windows: RateWindows = MemoryWindows(clock)
     rules = rate_rules(settings)
@@ -183,38 +181,14 @@ def make_rates(settings: Settings, clock: Clock) -> RateLimiter:
         from conversation_engine.infra.valkey.rates import ValkeyWindows
 
         windows = FailoverWindows(ValkeyWindows(settings.valkey_url), windows, clock=clock)
-    return RateLimiter(windows, rules)
+    return RateLimiter(windows, rules, recorder=recorder)
 
 
-def make_llm(settings: Settings, catalog: ModelCatalog, clock: Clock) -> LlmService:
+def make_llm(settings: Settings, catalog: ModelCatalog, clock: Clock, recorder: Recorder = SILENCE) -> LlmService:
     """The door to models. Raises BadModelSettingError where a setting names a service that there is not."""
     for setting, name in models_by_setting(settings):
         catalog.check_setting(setting, name)
-    return LlmService(catalog, clock=clock, settings=settings)
-
-
-def make_outbox(
-    database: Database,
-    *,
-    jobs: JobQueue,
-    settings: Settings,
-    clock: Clock,
-    listeners: Sequence[EventListener],
-) -> Outbox:
-    """Events to the log, to `listeners` and to the webhook, where one is set. Raises BadWebhookError."""
-    webhook = None
-    if settings.webhook_url is not None:
-        from conversation_engine.infra.outbox.webhook import Webhook
-
-        webhook = Webhook(
-            settings.webhook_url,
-            settings.webhook_secret,
-            clock=clock,
-            timeout_seconds=settings.webhook_timeout_seconds,
-            may_be_private=settings.webhook_private_addresses == "allow",
-        )
-    days = settings.outbox_days
-    return Outbox(database, jobs=jobs, clock=clock, listeners=listeners, webhook=webhook, days=days)
+    return LlmService(catalog, clock=clock, settings=settings, recorder=recorder)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +213,7 @@ def make_turns(
     retrieval: RetrievalService,
     jobs: JobQueue,
     reader: QuestionReader,
+    recorder: Recorder,
 ) -> "WritePath":
     """The write path over one database."""
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
@@ -283,6 +258,7 @@ def make_turns(
         ),
         chores=chores,
         on_used=token_counter(rates) if rates.counts_tokens else None,
+        recorder=recorder,
     )
     return WritePath(conversations=conversations, pins=pins, turns=turns, side_calls=calls)
 
@@ -482,19 +458,3 @@ def _openai_embedder(settings: Settings, name: str) -> Embedder:
         words=ERROR_WORDS,
     )
     return OpenAIEmbedder(endpoint, model=name, timeout_seconds=settings.embedding_timeout_seconds)
-
-
-def make_retrieval(
-    database: Database, embeddings: EmbeddingService, *, settings: Settings, clock: Clock, jobs: JobQueue
-) -> RetrievalService:
-    """Documents and search over one database."""
-    index: SearchIndex
-    if backend_of(settings.resolved_database_url) == "postgresql":
-        from conversation_engine.domains.retrieval.index.postgres import PostgresIndex
-
-        index = PostgresIndex()
-    else:
-        from conversation_engine.domains.retrieval.index.sqlite import SqliteIndex
-
-        index = SqliteIndex()
-    return RetrievalService(database, index=index, embeddings=embeddings, jobs=jobs, clock=clock, settings=settings)

@@ -11,6 +11,7 @@ from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.errors import EngineError, InternalError
 from conversation_engine.turns.briefing import Briefing
 from conversation_engine.turns.evidence import NOT_IN_THE_DOCUMENTS, findings
+from conversation_engine.turns.metering import TurnMeter
 from conversation_engine.turns.reply_log import ReplyLog
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.spending import TurnSpending
@@ -38,11 +39,13 @@ class TurnPipeline:
         spending: TurnSpending,
         fallback_reply_for: Callable[[str], str],
         title_for: Callable[[TurnRun], str | None],
+        meter: TurnMeter,
     ) -> None:
         self._database = database
         self._spending = spending
         self._fallback_reply_for = fallback_reply_for
         self._title_for = title_for
+        self._meter = meter
         self._brief = brief
         self._generate = generate
         self._record = record
@@ -79,6 +82,7 @@ class TurnPipeline:
         crash_point("record.after_commit")
         run.live.end(TurnEnded(detail=recorded.detail, offset=run.live.length))
         _log_end(run, recorded.detail)
+        self._meter.note_end(run, recorded.detail)
         return recorded.successor
 
     def _say_so(self, run: TurnRun) -> None:

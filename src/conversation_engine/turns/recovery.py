@@ -19,6 +19,7 @@ from conversation_engine.kernel.ids import TurnId
 from conversation_engine.turns.briefing import Briefing
 from conversation_engine.turns.call_books import CallBooks
 from conversation_engine.turns.line import TurnLine
+from conversation_engine.turns.metering import TurnMeter
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.steps.record import Ending, RecordStep
@@ -47,6 +48,7 @@ class TurnRecovery:
         line: TurnLine,
         clock: Clock,
         mode: Literal["interrupt", "retry"],
+        meter: TurnMeter,
     ) -> None:
         self._database = database
         self._conversations = conversations
@@ -57,6 +59,7 @@ class TurnRecovery:
         self._line = line
         self._clock = clock
         self._mode = mode
+        self._meter = meter
         self._holder = new_id()
         """Not the process's own: a turn that is just being admitted there, late, must not be ended under its feet."""
         self._repo = TurnRepo()
@@ -87,6 +90,7 @@ class TurnRecovery:
         try:
             return await self._end(turn, remains, lease=None)
         except Exception as error:  # noqa: BLE001 - its lease runs out again, and we try again
+            self._meter.note_not_recovered()
             _log.warning("turn.not_ended", turn_id=turn.id, error=type(error).__name__)
             return None
 
@@ -98,6 +102,8 @@ class TurnRecovery:
                 _log.warning("turn.not_restarted", turn_id=turn.id, error=error.code)
             else:
                 crash_point("recovery.after_restart")
+                if run is not None:
+                    self._meter.note_restarted()
                 return run
         return await self._end(turn, remains, lease=lease)
 
@@ -124,6 +130,7 @@ class TurnRecovery:
         _log.warning(
             "turn.recovered", turn_id=turn.id, conversation_id=turn.conversation_id, characters=len(remains.text)
         )
+        self._meter.note_recovered(recorded.detail)
         return recorded.successor
 
     async def _look(self, turn: Turn) -> "_Remains":

@@ -256,6 +256,13 @@ class TurnRepo:
         )
         return [_turn(row) for row in tx.execute(query.order_by(_turns.c.id).limit(count))]
 
+    def count_live(self, tx: Tx) -> Mapping[str, int]:
+        """How many run and how many wait: one of the two partial indexes each."""
+        return {
+            state.value: tx.scalar(select(func.count()).select_from(_turns).where(_is(state))) or 0
+            for state in (TurnState.RUNNING, TurnState.QUEUED)
+        }
+
     def find_manifest(self, tx: Tx, turn_id: TurnId) -> dict[str, Any] | None:
         """What the model was shown, once the turn has ended."""
         manifest: dict[str, Any] | None = tx.scalar(select(_turns.c.manifest).where(_turns.c.id == turn_id))

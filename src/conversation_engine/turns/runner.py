@@ -18,6 +18,7 @@ from conversation_engine.kernel.ids import ConversationId, TurnId
 from conversation_engine.turns.briefing import Briefing
 from conversation_engine.turns.call_books import CallBooks
 from conversation_engine.turns.line import TurnLine
+from conversation_engine.turns.metering import TurnMeter
 from conversation_engine.turns.pipeline import TurnPipeline
 from conversation_engine.turns.ports import Chores
 from conversation_engine.turns.recovery import TurnRecovery
@@ -65,11 +66,11 @@ class TurnRunner:
         signals: Signals,
         spending: TurnSpending,
         retrieve: RetrieveStep,
+        meter: TurnMeter,
         on_used: OnUsed | None = None,
     ) -> None:
         self._database = database
-        self._clock = clock
-        self._settings = settings
+        self._clock, self._settings = clock, settings
         self._line = line
         self._beside = chores
         self._ledger = ledger
@@ -101,8 +102,9 @@ class TurnRunner:
             line=line,
             mode=settings.recovery,
             clock=clock,
+            meter=meter,
         )
-        self._pipeline = self._make_pipeline(llm, books=books, brief=brief, record=record)
+        self._pipeline = self._make_pipeline(llm, books=books, brief=brief, record=record, meter=meter)
         self._runs: dict[TurnId, TurnRun] = {}
         self._tasks: dict[TurnId, asyncio.Task[None]] = {}
         self._chores: list[asyncio.Task[None]] = []
@@ -114,6 +116,11 @@ class TurnRunner:
     def is_stopping(self) -> bool:
         """Whether this process takes no more turns."""
         return self._grace is not None
+
+    @property
+    def running_count(self) -> int:
+        """How many turns run in this process."""
+        return len(self._runs)
 
     def start(self) -> None:
         """Keep leases alive, recover turns of dead processes, hear what others want stopped."""
@@ -188,7 +195,9 @@ class TurnRunner:
         crash_point("line.after_commit")
         self.run(run)
 
-    def _make_pipeline(self, llm: LlmService, *, books: CallBooks, brief: Briefing, record: RecordStep) -> TurnPipeline:
+    def _make_pipeline(
+        self, llm: LlmService, *, books: CallBooks, brief: Briefing, record: RecordStep, meter: TurnMeter
+    ) -> TurnPipeline:
         database, reply_log, settings = self._database, self._reply_log, self._settings
         return TurnPipeline(
             database,
@@ -206,6 +215,7 @@ class TurnRunner:
             spending=self._spending,
             fallback_reply_for=settings.fallback_reply_for,
             title_for=self._beside.title_for,
+            meter=meter,
         )
 
     async def _drive(self, run: TurnRun) -> None:

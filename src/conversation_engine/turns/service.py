@@ -1,7 +1,7 @@
 """What one can do with turns."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
+from conversation_engine.infra.observability.recording import SILENCE, Recorder
 from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId, parse_id
@@ -27,6 +28,7 @@ from conversation_engine.kernel.windows import NO_OPTIONS, WindowOptions
 from conversation_engine.turns.errors import ShuttingDownError, TurnInProgressError, TurnNotFoundError
 from conversation_engine.turns.history import parent_of_edit, question_of
 from conversation_engine.turns.line import TurnLine
+from conversation_engine.turns.metering import TurnMeter
 from conversation_engine.turns.ports import Chores
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.runner import OnUsed, TurnRunner
@@ -66,14 +68,13 @@ class TurnService:
         budgets: BudgetService,
         retrieve: RetrieveStep,
         on_used: OnUsed | None = None,
+        recorder: Recorder = SILENCE,
     ) -> None:
         """`on_used` hears of every turn that has ended here, and how many tokens it took."""
-        self._database = database
-        self._ledger = ledger
+        self._database, self._ledger = database, ledger
         self._conversations = conversations
-        self._llm = llm
-        self._settings = settings
-        self._budgets = budgets
+        self._llm, self._budgets = llm, budgets
+        self._settings, self._meter = settings, TurnMeter(recorder)
         self._repo = TurnRepo()
         # A reply that breaks in the middle is paid, and so is the one that is begun in its place.
         calls = 2 if settings.on_broken_reply == "retry" else 1
@@ -104,6 +105,7 @@ class TurnService:
             spending=spending,
             retrieve=retrieve,
             on_used=on_used,
+            meter=self._meter,
         )
         beat = settings.heartbeat_seconds
         self._watch = TurnWatch(
@@ -111,6 +113,15 @@ class TurnService:
         )
         self._assemble, self._signals = assemble, signals
         self._entering: set[asyncio.Task[Any]] = set()
+
+    @property
+    def running_count(self) -> int:
+        """How many turns run in this process. No I/O."""
+        return self._runner.running_count
+
+    async def count_stored(self) -> Mapping[str, int]:
+        """How many run (anywhere) and wait in line, by state. Two statements, on small indexes."""
+        return await self._database.read(self._repo.count_live)
 
     async def start(self) -> None:
         """Begin to take turns, keep their leases alive and recover those of dead processes."""
@@ -288,7 +299,8 @@ class TurnService:
         detail = await self.get(conversation_id, turn_id, owner_id=owner_id)
         turn = detail.turn
         if turn.state is TurnState.QUEUED:
-            await self._database.write(lambda tx: self._line.leave(tx, turn))
+            if await self._database.write(lambda tx: self._line.leave(tx, turn)):
+                self._meter.note_never_begun(replace(turn, state=TurnState.CANCELLED))
             await self._signals.publish(turn_topic(turn.id))
             turn = (await self.get(conversation_id, turn_id, owner_id=owner_id)).turn
         if is_final(turn.state):

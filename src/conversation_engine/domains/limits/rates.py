@@ -8,6 +8,8 @@ from math import ceil
 from typing import Final
 
 from conversation_engine.domains.limits.errors import BadRateRuleError, RateLimitedError
+from conversation_engine.infra.observability.catalogue import RATE_REFUSALS
+from conversation_engine.infra.observability.recording import SILENCE, Recorder
 from conversation_engine.infra.rates.ports import RateWindows
 from conversation_engine.infra.rates.types import Charge, Quota, Standing
 from conversation_engine.kernel.ids import UserId
@@ -109,8 +111,9 @@ def _parse_rule(text: str) -> RateRule:
 class RateLimiter:
     """Applies the rules. No transaction, no database: memory or Valkey."""
 
-    def __init__(self, windows: RateWindows, rules: Sequence[RateRule]) -> None:
+    def __init__(self, windows: RateWindows, rules: Sequence[RateRule], *, recorder: Recorder = SILENCE) -> None:
         self.windows = windows
+        self._recorder = recorder
         self.rules = rules
         self.counts_tokens = any(rule.counts is RateClass.TOKENS for rule in rules)
 
@@ -128,6 +131,8 @@ class RateLimiter:
         charges = [Charge(quota=rule.quota_of(principal.user_id), units=int(rule.counts is counts)) for rule in rules]
         found = _zipped(rules, await self.windows.take(charges))
         if refused := [one for one in found if one.standing.wait_seconds > 0]:
+            for one in refused:
+                self._recorder.add(RATE_REFUSALS, one.rule.name)
             raise RateLimitedError(
                 retry_after=ceil(max(one.standing.wait_seconds for one in refused)),
                 policies=[one.rule.name for one in refused],

@@ -37,7 +37,9 @@ from conversation_engine.domains.limits.types import (
     Standing,
 )
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
+from conversation_engine.infra.observability.catalogue import BUDGET_REFUSALS, UNPRICED_REFUSALS
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.observability.recording import SILENCE, Recorder
 from conversation_engine.infra.outbox.service import Outbox
 from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
@@ -66,13 +68,21 @@ class BudgetService:
     """
 
     def __init__(
-        self, database: Database, *, clock: Clock, settings: LimitSettings, outbox: Outbox, signals: Signals
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        settings: LimitSettings,
+        outbox: Outbox,
+        signals: Signals,
+        recorder: Recorder = SILENCE,
     ) -> None:
         """Raises BadBudgetError for settings that make no sense."""
         self._database = database
         self._clock = clock
         self._outbox = outbox
         self._signals = signals
+        self._recorder = recorder
         self._refresh_seconds = settings.budget_refresh_seconds
         self._refuses_unknown = settings.budget_unknown_price == "refuse"
         self._defaults = parse_budgets(settings.budgets)
@@ -260,6 +270,7 @@ class BudgetService:
         in_money = [account for account in accounts if account.cap.dollars is not None]
         dollars = expected.dollars() if in_money else Decimal(0)
         if dollars is None and self._refuses_unknown:
+            self._recorder.add(UNPRICED_REFUSALS)
             raise UnknownPriceError(in_money[0].key.scope.value)
         return Amount(dollars=dollars or Decimal(0), tokens=expected.tokens)
 
@@ -267,6 +278,7 @@ class BudgetService:
         for account in accounts:
             if not self._accounts.reserve(tx, account, amount):
                 standing = self._with_balances(tx, [account], at=at)[0]
+                self._recorder.add(BUDGET_REFUSALS, account.key.scope.value, account.key.period.value)
                 refused = refusal(standing, amount)
                 refused.account = standing
                 raise refused

@@ -11,7 +11,7 @@ from conversation_engine.domains.llm.errors import BadModelSettingError, Unknown
 from conversation_engine.domains.llm.known_models import ModelFacts
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.pricing import load_prices
-from conversation_engine.domains.llm.slots import FairSlots
+from conversation_engine.domains.llm.slots import FairSlots, Load
 from conversation_engine.domains.llm.types import ModelCard, ModelPrice
 from conversation_engine.kernel.text import checked_text
 
@@ -113,6 +113,10 @@ class ModelCatalog:
     def slots(self, card: ModelCard) -> FairSlots:
         """What limits the calls to its provider."""
         return self.family(card).slots
+
+    def loads(self) -> Mapping[str, Load]:
+        """How busy each provider is, by the name before the slash."""
+        return {name: family.slots.load for name, family in self._families.items()}
 
     async def warm_up(self) -> None:
         """Let the default model and the prices get ready ahead of the first call. Raises UnknownModelError."""

@@ -1,5 +1,6 @@
 """Models that fail again and again are left alone for a while: one circuit breaker for each provider and model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from conversation_engine.domains.llm.errors import CircuitOpenError, ModelError
@@ -12,6 +13,8 @@ _log = get_logger(__name__)
 
 @dataclass(slots=True)
 class _Circuit:
+    model: str
+    """As people name it."""
     faults: int = 0
     """In a row."""
     closes_at: float | None = None
@@ -52,7 +55,7 @@ class Circuits:
             if circuit is not None:
                 self._close(card, circuit)
             return
-        circuit = self._circuits.setdefault(_key(card), _Circuit())
+        circuit = self._circuits.setdefault(_key(card), _Circuit(card.name))
         circuit.faults += 1
         circuit.is_probed = False
         if 0 < self._faults_to_open <= circuit.faults:
@@ -68,6 +71,12 @@ class Circuits:
         """Whether calls are refused at the moment."""
         circuit = self._circuits.get(_key(card))
         return circuit is not None and circuit.closes_at is not None and circuit.closes_at > self._clock.monotonic()
+
+    def open_models(self) -> Sequence[str]:
+        """Of which calls are refused at the moment."""
+        now = self._clock.monotonic()
+        circuits = self._circuits.values()
+        return [one.model for one in circuits if one.closes_at is not None and one.closes_at > now]
 
     def _close(self, card: ModelCard, circuit: _Circuit) -> None:
         if circuit.closes_at is not None:

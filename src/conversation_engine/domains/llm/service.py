@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -17,10 +17,12 @@ from conversation_engine.domains.llm.circuits import Circuits
 from conversation_engine.domains.llm.errors import ContextTooLongError, ModelError
 from conversation_engine.domains.llm.known_models import ModelFacts
 from conversation_engine.domains.llm.lost import lost_call
+from conversation_engine.domains.llm.metering import CallMeter
 from conversation_engine.domains.llm.pricing import list_price_of, load_prices, price_of
 from conversation_engine.domains.llm.ratios import RatioBook
 from conversation_engine.domains.llm.repo import LlmRequestRepo
 from conversation_engine.domains.llm.settings import LlmSettings
+from conversation_engine.domains.llm.slots import Load
 from conversation_engine.domains.llm.tokens import count_prompt, ratio_for
 from conversation_engine.domains.llm.types import (
     Attempt,
@@ -37,6 +39,7 @@ from conversation_engine.domains.llm.types import (
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.observability.recording import SILENCE, Recorder
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.kernel.ids import ConversationId, LlmRequestId, TurnId, UserId
@@ -70,7 +73,13 @@ class LlmService:
     """Retries, fallback models and what is known of models that fail live here; belongs to one event loop."""
 
     def __init__(
-        self, catalog: ModelCatalog, *, clock: Clock, settings: LlmSettings, random: Random | None = None
+        self,
+        catalog: ModelCatalog,
+        *,
+        clock: Clock,
+        settings: LlmSettings,
+        random: Random | None = None,
+        recorder: Recorder = SILENCE,
     ) -> None:
         """`random` draws the jitter of retries. Raises UnknownModelError for a fallback model that nobody has."""
         self._catalog = catalog
@@ -83,6 +92,7 @@ class LlmService:
             clock, faults_to_open=settings.circuit_faults, open_seconds=settings.circuit_open_seconds
         )
         self._ratios = RatioBook()
+        self._meter = CallMeter(recorder)
         self._repo = LlmRequestRepo()
 
     def card(self, name: str | None) -> ModelCard:
@@ -97,11 +107,22 @@ class LlmService:
         asked = sampling.reply_limit_tokens or self._settings.reply_limit_tokens
         return min(asked, card.context_tokens // 2, card.output_limit_tokens or asked)
 
+    def names(self) -> Sequence[str]:
+        """Every model that somebody has told us of. No I/O."""
+        return list(dict.fromkeys([*self._catalog.names(), *self._settings.fallback_models]))
+
+    def provider_loads(self) -> Mapping[str, Load]:
+        """How many calls each provider has now. No I/O."""
+        return self._catalog.loads()
+
+    def open_circuits(self) -> Sequence[str]:
+        """Models that are left alone at the moment. No I/O."""
+        return self._circuits.open_models()
+
     async def models(self) -> Sequence[ModelListing]:
         """Every model that somebody has told us of, and whether it can be asked now. Asks nobody; reads no key."""
         await asyncio.to_thread(load_prices)
-        names = dict.fromkeys([*self._catalog.names(), *self._settings.fallback_models])
-        return [self._listing(self._catalog.card(name)) for name in names]
+        return [self._listing(self._catalog.card(name)) for name in self.names()]
 
     def check_call(self, name: str | None, *, owner_id: UserId) -> ModelCall:
         """What `check` is to ask, on behalf of `owner_id`. Raises UnknownModelError."""
@@ -111,7 +132,10 @@ class LlmService:
         """Whether a model answers, and what precisely is wrong if not. Puts nothing on record: see `ModelCheck`."""
         if not call.card.is_free:
             await asyncio.to_thread(load_prices)
-        return await check_model(self._catalog.family(call.card), call, caller=self._caller)
+        checked = await check_model(self._catalog.family(call.card), call, caller=self._caller)
+        if checked.attempt is not None:
+            self._meter.note_call(call.card, checked.attempt)
+        return checked
 
     def most(self, card: ModelCard, sampling: Sampling, *, input_tokens: int) -> CallBound:
         """The most that one answer to so long a prompt can take, whichever model gives it.
@@ -143,6 +167,8 @@ class LlmService:
             for one in self._candidates(call):
                 if isinstance(first_error, ContextTooLongError) and one.card.context_tokens <= call.card.context_tokens:
                     continue
+                if one.card.name != call.card.name:
+                    self._meter.note_fallback(one.card)
                 error = await self._ask(one, attempts, on_text)
                 if error is None or _is_final(error, attempts):
                     return Answer(attempts=tuple(attempts), error=error)
@@ -268,8 +294,12 @@ class LlmService:
             try:
                 outcome = await self._call(replace(call, attempt=call.attempt + len(attempts)), on_text)
             except ModelError as refused:  # no call was made
+                self._meter.note_refusal(call.card, refused)
                 return error or refused
             attempts.append(self._compared(call, outcome.attempt))
+            self._meter.note_call(call.card, outcome.attempt)
+            if tries:
+                self._meter.note_retry(call.card)
             if outcome.attempt.status is AttemptStatus.CANCELLED:
                 raise asyncio.CancelledError
             error = outcome.error

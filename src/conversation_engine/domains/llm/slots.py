@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from conversation_engine.domains.llm.errors import ModelBusyError
 
@@ -13,6 +14,13 @@ from conversation_engine.domains.llm.errors import ModelBusyError
 class _Party:
     running: int = 0
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+
+
+class Load(NamedTuple):
+    """How busy slots are."""
+
+    running: int
+    waiting: int
 
 
 class FairSlots:
@@ -31,6 +39,12 @@ class FairSlots:
         self._parties: dict[str, _Party] = {}
         self._waiting: dict[str, _Party] = {}
         """In the order in which they were served last, or came."""
+
+    @property
+    def load(self) -> Load:
+        """How many hold a slot now, and how many wait for one; without a limit nobody is counted."""
+        parties = self._parties.values()
+        return Load(running=sum(one.running for one in parties), waiting=sum(len(one.waiting) for one in parties))
 
     @asynccontextmanager
     async def hold(self, party: str) -> AsyncIterator[None]:

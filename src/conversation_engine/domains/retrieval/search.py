@@ -22,7 +22,9 @@ from conversation_engine.domains.retrieval.types import (
     Strategy,
 )
 from conversation_engine.infra.db.database import Database
+from conversation_engine.infra.observability.catalogue import CACHE_LOOKUPS, SEARCH_COSINE, SEARCH_SECONDS, SEARCHES
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.observability.recording import SILENCE, Recorder
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.text import checked_text
@@ -65,12 +67,14 @@ class Searcher:
         embeddings: EmbeddingService,
         clock: Clock,
         reranker: Reranker | None = None,
+        recorder: Recorder = SILENCE,
     ) -> None:
         self._database = database
         self._index = index
         self._embeddings = embeddings
         self._clock = clock
         self._reranker = reranker
+        self._recorder = recorder
 
     async def search(self, request: SearchRequest) -> SearchOutcome:
         """See `RetrievalService.search`. One statement on PostgreSQL; no transaction is open while embedding."""
@@ -99,7 +103,7 @@ class Searcher:
             times.note("rerank")
         hits = [_hit(hit, terms or _counted(request.query)) for hit in found[: request.top_k]]
         times.note("highlight")
-        return SearchOutcome(
+        outcome = SearchOutcome(
             hits=hits,
             strategy=strategy,
             is_relevant=bool(hits) and (best is None or best >= RELEVANT_COSINE),
@@ -107,6 +111,19 @@ class Searcher:
             was_query_cached=vector is not None and vector.was_cached,
             milliseconds=times.milliseconds,
         )
+        self._note(outcome, is_embedded=vector is not None)
+        return outcome
+
+    def _note(self, outcome: SearchOutcome, *, is_embedded: bool) -> None:
+        recorder = self._recorder
+        result = "relevant" if outcome.is_relevant else "irrelevant" if outcome.hits else "empty"
+        recorder.add(SEARCHES, outcome.strategy.value, result)
+        for step, milliseconds in outcome.milliseconds.items():
+            recorder.observe(SEARCH_SECONDS, milliseconds / 1000, step)
+        if outcome.best_cosine is not None:
+            recorder.observe(SEARCH_COSINE, outcome.best_cosine)
+        if is_embedded:
+            recorder.add(CACHE_LOOKUPS, "query_embedding", "hit" if outcome.was_query_cached else "miss")
 
     async def _vector(self, request: SearchRequest) -> tuple[QueryVector | None, Strategy]:
         if request.strategy is Strategy.LEXICAL:

@@ -56,6 +56,7 @@ from conversation_engine.infra.db.database import ConstraintViolation, Database,
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.jobs.types import NewJob
+from conversation_engine.infra.observability.recording import SILENCE, Recorder
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import UserId, parse_id
@@ -88,6 +89,7 @@ class RetrievalService:
         jobs: JobQueue,
         clock: Clock,
         settings: RetrievalSettings,
+        recorder: Recorder = SILENCE,
     ) -> None:
         self._database = database
         self._index = index
@@ -97,7 +99,7 @@ class RetrievalService:
         self._collections = CollectionRepo()
         self._documents = DocumentRepo()
         self._chunks = ChunkRepo()
-        self._searcher = Searcher(database, index=index, embeddings=embeddings, clock=clock)
+        self._searcher = Searcher(database, index=index, embeddings=embeddings, clock=clock, recorder=recorder)
         self.settings = settings
         parser = DocumentParser(settings)
         ingest = IngestDocument(database, index=index, embeddings=embeddings, parser=parser, clock=clock)

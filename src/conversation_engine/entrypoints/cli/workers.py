@@ -11,9 +11,10 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from conversation_engine.infra.observability import logs
+from conversation_engine.infra.observability import logs, sharing
 
 if TYPE_CHECKING:
     from conversation_engine.engine.settings import Settings
@@ -33,6 +34,7 @@ _log = logs.get_logger(__name__)
 class _Seat:
     """A worker's place: one process after another sits there."""
 
+    number: int
     process: "subprocess.Popen[bytes]"
     started_at: float
     is_first: bool = True
@@ -48,7 +50,7 @@ def keep_workers(settings: "Settings", listener: socket.socket) -> int:
     the same for each. A second Ctrl-C does not wait for replies.
     """
     logs.configure(settings.log_level)
-    supervisor = _Supervisor(listener, grace_seconds=settings.grace_seconds)
+    supervisor = _Supervisor(listener, grace_seconds=settings.grace_seconds, notes=sharing.make())
     previous = {number: signal.signal(number, supervisor.hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return supervisor.run(settings.workers)
@@ -58,9 +60,11 @@ def keep_workers(settings: "Settings", listener: socket.socket) -> int:
 
 
 class _Supervisor:
-    def __init__(self, listener: socket.socket, *, grace_seconds: float) -> None:
+    def __init__(self, listener: socket.socket, *, grace_seconds: float, notes: Path) -> None:
+        """`notes`: the folder in which the workers count together; it goes with the last of them."""
         self._listener = listener
         self._grace_seconds = grace_seconds
+        self._notes = notes
         self._lifeline, self._held = os.pipe()
         self._requests = 0
         """How often it was asked to stop."""
@@ -70,7 +74,9 @@ class _Supervisor:
         self._requests += 1 if number == signal.SIGINT or not self._requests else 0
 
     def run(self, workers: int) -> int:
-        seats = [_Seat(process=self._start(), started_at=time.monotonic()) for _ in range(workers)]
+        seats = [
+            _Seat(number=number, process=self._start(number), started_at=time.monotonic()) for number in range(workers)
+        ]
         try:
             status = 0
             while not self._requests and not status:
@@ -85,11 +91,12 @@ class _Supervisor:
         now = time.monotonic()
         if seat.restart_at is not None:
             if now >= seat.restart_at:
-                seat.process, seat.started_at, seat.restart_at = self._start(), now, None
+                seat.process, seat.started_at, seat.restart_at = self._start(seat.number), now, None
             return 0
         status = seat.process.poll()
         if status is None:
             return 0
+        sharing.forget(self._notes, seat.number)
         is_young = now - seat.started_at < GROWN_UP_SECONDS
         if status > 0 and is_young and seat.is_first:
             return status
@@ -99,10 +106,11 @@ class _Supervisor:
         _log.warning("worker.died", pid=seat.process.pid, status=status, pause_seconds=seat.pause_seconds)
         return 0
 
-    def _start(self) -> "subprocess.Popen[bytes]":
+    def _start(self, seat: int) -> "subprocess.Popen[bytes]":
         descriptors = (self._listener.fileno(), self._lifeline)
         return subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-P", "-m", PROCESS, *map(str, descriptors)],
+            [sys.executable, "-P", "-m", PROCESS, *map(str, descriptors), str(seat)],
+            env={**os.environ, sharing.FOLDER_VARIABLE: str(self._notes)},
             pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             # Out of the terminal's group: a worker that heard Ctrl-C itself and our SIGTERM would stop half-way.
@@ -122,3 +130,4 @@ class _Supervisor:
             time.sleep(LOOK_SECONDS)
         os.close(self._held)
         os.close(self._lifeline)
+        sharing.remove(self._notes)

@@ -30,7 +30,8 @@ from conversation_engine.engine.dialects import Dialects
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_external_identity, make_sign_ins, make_tokens, rate_rules
-from conversation_engine.entrypoints.http import docs, health
+from conversation_engine.entrypoints.http import docs, health, metrics
+from conversation_engine.entrypoints.http.metrics import RequestMeter
 from conversation_engine.entrypoints.http.middleware import (
     BodyLimit,
     CrashGuard,
@@ -91,6 +92,8 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
             app.state.authenticate = Authenticator(tokens, engine.accounts.revocations, other)
             app.state.services = {**_services(engine), SignInService: sign_ins}
             app.state.is_database_ready = engine.is_database_ready
+            app.state.meter = engine.meter
+            app.state.request_meter = RequestMeter(engine.metrics, app.router.routes)
             tune()
             warming = asyncio.create_task(engine.warm_up())
             await engine.accounts.revocations.start()
@@ -112,6 +115,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
     )
     pages = WebPages(app, api_url=settings.ui_api_url)
     app.state.authenticate = Authenticator(tokens, Revocations.none())
+    app.state.metrics_token = settings.metrics_token and settings.metrics_token.get_secret_value()
     problems.install(app)
     docs.install(app)
     _add_middleware(app, settings)
@@ -132,6 +136,7 @@ def _api(*, is_limited: bool) -> APIRouter:
     for router in OPEN_ROUTERS:
         api.include_router(router, responses={"default": {**RESPONSE}})
     api.include_router(health.router)
+    api.include_router(metrics.router)
     return api
 
 

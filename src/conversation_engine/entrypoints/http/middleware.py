@@ -10,6 +10,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from conversation_engine.entrypoints.http.metrics import RequestMeter
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.web.answer_headers import answer_headers_of
@@ -54,6 +55,7 @@ class TrailingSlash:
 class RequestId:
     """Takes the caller's `X-Request-ID` or makes one, puts it into every log line and back into the answer.
 
+    What is counted of requests (`RequestMeter`) is noted here, too: a layer of its own would cost at every chunk.
     Headers that are to be on every answer (`answer_headers_of`) go out here too, whoever made the answer.
     """
 
@@ -64,6 +66,8 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        meter: RequestMeter | None = getattr(scope["app"].state, "request_meter", None)
+        noted = None if meter is None else meter.begin()
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _GOOD_REQUEST_ID.fullmatch(given) else new_id()
 
@@ -73,10 +77,16 @@ class RequestId:
                 headers["x-request-id"] = request_id
                 _protect(headers, is_encrypted=scope.get("scheme") == "https")
                 headers.update(answer_headers_of(scope))
+                if noted is not None:
+                    noted.note_answer(message["status"], headers.get("content-type", ""))
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await self._app(scope, receive, send_with_id)
+        try:
+            with structlog.contextvars.bound_contextvars(request_id=request_id):
+                await self._app(scope, receive, send_with_id)
+        finally:
+            if noted is not None:
+                noted.end(scope)
 
 
 def _protect(headers: MutableHeaders, *, is_encrypted: bool) -> None:

@@ -6,6 +6,7 @@ cache, so no transaction is ever open across one.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -20,6 +21,18 @@ ConstraintViolation = IntegrityError
 """What a statement raises that breaks a constraint; the transaction is then lost."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStanding:
+    """How busy the connections of one process are."""
+
+    busy: int
+    idle: int
+    """Open and free."""
+    limit: int
+    waiting: int
+    """Units of work that wait for one."""
+
+
 class Database(Protocol):
     """Two verbs on either database; safe to call from many tasks at once.
 
@@ -29,6 +42,11 @@ class Database(Protocol):
     @property
     def url(self) -> str:
         """Where the data is, without credentials."""
+        ...
+
+    @property
+    def pool(self) -> PoolStanding:
+        """How busy this process's connections are. No I/O."""
         ...
 
     async def read(self, work: Callable[[Tx], T]) -> T:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from conversation_engine.infra.db.compiled import share_compiled
-from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.db.database import PoolStanding, Tx
 from conversation_engine.infra.db.errors import DatabaseUnavailableError
 
 T = TypeVar("T")
@@ -38,11 +38,20 @@ class PostgresDatabase:
         share_compiled(self._engine.sync_engine)
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._is_closed = False
+        self._limit = pool_size + max_overflow
         self._transactions: set[asyncio.Task[Any]] = set()
 
     @property
     def url(self) -> str:
         return self._engine.url.render_as_string(hide_password=True)
+
+    @property
+    def pool(self) -> PoolStanding:
+        pool = self._engine.sync_engine.pool
+        busy, limit = pool.checkedout(), self._limit  # type: ignore[attr-defined]
+        # Each transaction takes one, and none is held without: who is beyond the limit waits.
+        waiting = max(0, len(self._transactions) - limit)
+        return PoolStanding(busy=busy, idle=pool.checkedin(), limit=limit, waiting=waiting)  # type: ignore[attr-defined]
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         return await self._transact(self._snapshots, work)

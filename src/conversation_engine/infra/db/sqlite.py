@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
 from conversation_engine.infra.db.compiled import share_compiled
-from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.db.database import PoolStanding, Tx
 from conversation_engine.infra.db.errors import DatabaseUnavailableError
 from conversation_engine.infra.db.threads import WorkerThreads
 
@@ -74,6 +74,12 @@ class SqliteDatabase:
     @property
     def url(self) -> str:
         return self._url
+
+    @property
+    def pool(self) -> PoolStanding:
+        threads = (self._writer, self._readers)
+        busy, limit = sum(one.busy for one in threads), 1 + READER_THREADS
+        return PoolStanding(busy=busy, idle=limit - busy, limit=limit, waiting=sum(one.waiting for one in threads))
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         return await self._run(self._readers, "BEGIN", work)

@@ -23,6 +23,17 @@ class WorkerThreads:
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
         self._names = [f"{name}_{number}" for number in range(count)]
         self._threads: list[Thread] = []
+        self._awaited = 0
+
+    @property
+    def busy(self) -> int:
+        """How many threads work now."""
+        return min(self._awaited - min(self._awaited, self.waiting), len(self._names))
+
+    @property
+    def waiting(self) -> int:
+        """How much work waits for a thread."""
+        return self._tasks.qsize()
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns, or raises, on one of the threads.
@@ -34,7 +45,11 @@ class WorkerThreads:
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
         self._tasks.put((loop, result, work))
-        return await result
+        self._awaited += 1
+        try:
+            return await result
+        finally:
+            self._awaited -= 1
 
     def _start(self) -> None:
         self._threads = [Thread(target=_work, args=(self._tasks,), name=name, daemon=True) for name in self._names]

@@ -1,6 +1,6 @@
 """Every query of background work."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -92,6 +92,13 @@ class JobRepo:
     def count_alive(self, tx: Tx, kinds: Collection[str]) -> int:
         """Jobs that wait or are being done."""
         return tx.scalar(select(func.count()).where(_jobs.c.kind.in_(kinds), _jobs.c.died_at.is_(None))) or 0
+
+    def count_by_state(self, tx: Tx) -> Mapping[tuple[str, str], int]:
+        """By kind and `waiting`, `running` or `dead`."""
+        is_dead, is_waiting = _jobs.c.died_at.is_not(None), _jobs.c.lease_owner.is_(None)
+        state = case((is_dead, "dead"), (is_waiting, "waiting"), else_="running")
+        query = select(_jobs.c.kind, state.label("state"), func.count().label("jobs")).group_by(_jobs.c.kind, "state")
+        return {(row.kind, row.state): row.jobs for row in tx.execute(query)}
 
     def list_dead(self, tx: Tx, *, count: int) -> Sequence[DeadJob]:
         """The last ones that were given up, newest first."""

@@ -7,6 +7,7 @@ an operator to see.
 """
 
 import asyncio
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -16,7 +17,9 @@ from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.jobs.repo import JobRepo
 from conversation_engine.infra.jobs.settings import JobSettings
 from conversation_engine.infra.jobs.types import Job, JobHandler, NewJob
+from conversation_engine.infra.observability.catalogue import JOBS
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.observability.recording import SILENCE, Recorder
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import EngineError, InternalError
 
@@ -28,8 +31,11 @@ _log = get_logger(__name__)
 class JobQueue:
     """What is to be done. `register` handlers, then `start`; `aclose` gives unfinished jobs back."""
 
-    def __init__(self, database: Database, *, clock: Clock, settings: JobSettings) -> None:
+    def __init__(
+        self, database: Database, *, clock: Clock, settings: JobSettings, recorder: Recorder = SILENCE
+    ) -> None:
         self._database = database
+        self._recorder = recorder
         self._clock = clock
         self._settings = settings
         self._repo = JobRepo()
@@ -72,6 +78,15 @@ class JobQueue:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    @property
+    def kinds(self) -> Collection[str]:
+        """What this process can do."""
+        return self._handlers.keys()
+
+    async def count(self) -> Mapping[tuple[str, str], int]:
+        """How many jobs of each kind wait, run and are dead. One statement, over jobs that are not done."""
+        return await self._database.read(self._repo.count_by_state)
 
     async def drain(self, *, seconds: float = 60.0) -> None:
         """Wait until nothing is left to do but what has died; for tests and the command line. Raises TimeoutError."""
@@ -140,18 +155,21 @@ class JobQueue:
         now = self._clock.now()
         if error is None:
             await self._database.write(lambda tx: self._repo.finish(tx, job, holder=self._holder, now=now))
+            self._recorder.add(JOBS, job.kind, "done")
             return
         if job.attempts >= self._most_attempts[job.kind]:
             await self._handlers[job.kind].give_up(job, error.code)
             await self._database.write(
                 lambda tx: self._repo.bury(tx, job, holder=self._holder, at=now, error_code=error.code)
             )
+            self._recorder.add(JOBS, job.kind, "died")
             _log.error("job.died", kind=job.kind, job_id=job.id, error=error.code)
             return
         run_at = now + timedelta(seconds=FIRST_WAIT_SECONDS * 2 ** (job.attempts - 1))
         await self._database.write(
             lambda tx: self._repo.postpone(tx, job, holder=self._holder, run_at=run_at, error_code=error.code)
         )
+        self._recorder.add(JOBS, job.kind, "failed")
 
     async def _give_signs(self) -> None:
         lease_seconds = self._settings.job_lease_seconds

@@ -13,11 +13,13 @@ from conversation_engine.domains.llm.types import Attempt, ModelCard
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.observability.recording import SILENCE, Recorder
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId
 from conversation_engine.kernel.windows import NO_OPTIONS
 from conversation_engine.turns.errors import ShuttingDownError
 from conversation_engine.turns.live import LiveReply
+from conversation_engine.turns.metering import TurnMeter
 from conversation_engine.turns.passing.run import PassingRun
 from conversation_engine.turns.passing.types import Prompt
 from conversation_engine.turns.runner import OnUsed
@@ -46,6 +48,7 @@ class PassingService:
         clock: Clock,
         settings: TurnSettings,
         on_used: OnUsed | None = None,
+        recorder: Recorder = SILENCE,
     ) -> None:
         """`on_used` hears of every turn that has ended, and how many tokens it took."""
         self._database = database
@@ -54,8 +57,14 @@ class PassingService:
         self._clock = clock
         self._heartbeat_seconds = settings.heartbeat_seconds
         self._on_used = on_used
+        self._meter = TurnMeter(recorder)
         self._runs: dict[PassingRun, asyncio.Task[None]] = {}
         self._is_stopping = False
+
+    @property
+    def running_count(self) -> int:
+        """How many run in this process. No I/O."""
+        return len(self._runs)
 
     async def begin(self, prompt: Prompt) -> PassingRun:
         """Have it answered; `follow` it, or `wait`. One short transaction where budgets apply, else none.
@@ -163,6 +172,7 @@ class PassingService:
         detail = run.detail(attempts, at=self._clock.now())
         run.live.end(TurnEnded(detail=detail, offset=run.live.length))
         del self._runs[run]
+        self._meter.note_passing(detail)
         _log.info("passing_turn.ended", turn_id=run.turn.id, state=detail.turn.state.value, model=run.turn.model)
         if self._on_used is not None:
             usage = total_usage(attempts)

@@ -1,0 +1,47 @@
+"""How the workers of one server count together: in files of a folder, of which each writes its own.
+
+Each worker has a seat, a number that goes to the process that is started in place of one that died: the new one opens
+its predecessor's files and counts on, so that no counter falls, none is counted twice, and a worker that dies all night
+leaves no more files than one that lives. What stood in the dead one (`forget`) does not stand in the new one.
+"""
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The library's own: it must be set before the library is imported."""
+
+
+def make() -> Path:
+    """A folder for the workers of one server, empty, and nobody else's to read."""
+    return Path(tempfile.mkdtemp(prefix="convo-metrics-"))
+
+
+def take_seat(seat: int) -> None:
+    """Count in the files of this seat, in the folder that is shared, from now on. Before any `Metrics` is made."""
+    from prometheus_client import values
+
+    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: seat)  # type: ignore[no-untyped-call]
+
+
+def forget(folder: Path, seat: int) -> None:
+    """The process at this seat has died: what it was doing, nobody does now. Its counts stay."""
+    for path in folder.glob(f"gauge_live*_{seat}.db"):
+        path.unlink(missing_ok=True)
+
+
+def remove(folder: Path) -> None:
+    """Nobody counts there any more, or only such as are about to end. Idempotent."""
+    with suppress(OSError):
+        for path in folder.glob("*.db"):
+            path.unlink(missing_ok=True)
+        os.rmdir(folder)
+
+
+def remove_shared() -> None:
+    """The same with the folder in which this process counts."""
+    if folder := os.environ.get(FOLDER_VARIABLE):
+        remove(Path(folder))
