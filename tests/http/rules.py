@@ -239,6 +239,7 @@ RULES: Mapping[Route, Rule] = {
     ("GET", "/conversations/{conversation_id}/export"): conversation(),
     ("GET", "/review/conversations/{conversation_id}/export"): read_along(),
     ("GET", "/account/export/conversations"): Rule(allowed=EVERYBODY, entitled=OWNER),
+    ("POST", "/account/import"): Rule(allowed=EVERYBODY, body={"conversations": []}),
     ("GET", "/account/export"): Rule(allowed=EVERYBODY, entitled=frozenset({"ada", "tess"})),
     ("POST", "/account/erase"): Rule(allowed=EVERYBODY, answer=422, body={"confirm": "not me"}),
     ("GET", "/v1/models"): Rule(allowed=EVERYBODY),

@@ -27,6 +27,8 @@ from tests.conftest import OpenEngine
 from tests.people.scenes import ADA, BOB, ROOT, TESS, client_of
 
 USAGE = TokenUsage(input_tokens=70, cached_tokens=0, output_tokens=3)
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what does not depend on the database."""
 EVIL = '</p><script>alert("x")</script><img src=x onerror=alert(1)> & "quotes"'
 
 
@@ -98,6 +100,7 @@ class TestJson:
         [opinion] = entry["feedback"]
         assert (opinion["author_id"], opinion["message_id"], opinion["rating"]) == (ADA.user_id, reply, 4)
 
+    @on_sqlite
     async def test_it_is_what_the_schema_says(self, open_engine: OpenEngine) -> None:
         engine = await open_engine(ScriptedModel(usage=USAGE))
         talk = await begun(engine)
@@ -119,6 +122,7 @@ class TestJson:
         [entry] = json.loads(beginning + b"".join([piece async for piece in pieces]))["conversations"]
         assert [int(one["content"]) for one in entry["messages"]] == [*range(PAGE)]  # nothing more was in memory
 
+    @on_sqlite
     async def test_a_clients_instructions_are_not_told(self, open_engine: OpenEngine) -> None:
         engine = await open_engine()
         session = await engine.sessions.start_conversation(ADA, (await client_of(engine)).id)
@@ -144,6 +148,7 @@ class TestJsonLines:
             ]
         }
 
+    @on_sqlite
     async def test_a_conversation_without_a_reply_has_no_line(self, open_engine: OpenEngine) -> None:
         engine = await open_engine()
         silent, talk = await begun(engine), await begun(engine)
@@ -153,6 +158,7 @@ class TestJsonLines:
         assert [json.loads(line)["messages"][0]["content"] for line in lines] == ["Good morning."]
 
 
+@on_sqlite
 class TestMarkdown:
     async def test_it_says_who_said_what_and_when(self, open_engine: OpenEngine) -> None:
         engine = await open_engine()
@@ -184,6 +190,7 @@ class PageReader(HTMLParser):
         self.text += data
 
 
+@on_sqlite
 class TestHtml:
     async def test_what_people_said_is_text_and_nothing_is_asked_for(self, open_engine: OpenEngine) -> None:
         engine = await open_engine()

@@ -11,7 +11,7 @@ from conversation_engine.engine.dialects import make_dialects
 from conversation_engine.engine.documents import make_retrieval
 from conversation_engine.engine.metering import Meter, alert_counter, make_metrics
 from conversation_engine.engine.migrating import prepare
-from conversation_engine.engine.moving import make_exports
+from conversation_engine.engine.moving import make_moves
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.spending import make_budgets, make_outbox
 from conversation_engine.engine.wiring import (
@@ -108,7 +108,7 @@ class ConversationEngine:
         people = make_people(self, settings=self.settings)
         self.sessions, self.review = people.sessions, people.review
         self.feedback, self.records = people.feedback, people.records
-        self.exports = make_exports(self)
+        self.exports, self.imports = make_moves(self, settings=self.settings)
         self.meter = Meter(self)
 
     async def start(self) -> None:

@@ -1,6 +1,7 @@
 """What one can do with feedback. Whether a conversation may be judged and read is decided by who calls."""
 
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from conversation_engine.domains.feedback.errors import EmptyFeedbackError
@@ -42,6 +43,22 @@ class FeedbackService:
         if found is None:
             raise AssertionError("it was just written")
         return found
+
+    def restore(
+        self, tx: Tx, place: Place, author_id: UserId, opinion: Opinion, *, times: tuple[datetime, datetime]
+    ) -> bool:
+        """Write what was said elsewhere, and when, and changed; unless the author has said something of it here.
+
+        Raises EmptyFeedbackError, InvalidInputError.
+        """
+        checked = checked_opinion(opinion)
+        if self._repo.find(tx, place, author_id) is not None:
+            return False
+        feedback = Feedback(
+            id=new_id(), author_id=author_id, place=place, opinion=checked, created_at=times[0], updated_at=times[1]
+        )
+        self._repo.insert(tx, feedback)
+        return True
 
     def take_back(self, tx: Tx, place: Place, author_id: UserId) -> None:
         """Forget what the author said of it. Idempotent."""

@@ -53,6 +53,7 @@ from conversation_engine.insights.calls.service import CallService
 from conversation_engine.insights.cost.service import CostService
 from conversation_engine.kernel.clock import SystemClock
 from conversation_engine.people.feedback.service import FeedbackDesk
+from conversation_engine.people.moves.importing.service import ImportService
 from conversation_engine.people.moves.service import ExportService
 from conversation_engine.people.records.service import RecordService
 from conversation_engine.people.review.service import ReviewService
@@ -156,6 +157,7 @@ def _services(engine: ConversationEngine) -> dict[type, object]:
         FeedbackDesk: engine.feedback,
         RecordService: engine.records,
         ExportService: engine.exports,
+        ImportService: engine.imports,
         BudgetService: engine.budgets,
         RateLimiter: engine.rates,
         TurnService: engine.turns,

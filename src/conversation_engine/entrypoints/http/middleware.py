@@ -19,7 +19,7 @@ from conversation_engine.kernel.errors import InternalError
 
 LINGER_SECONDS: Final = 2.0
 """How long a client that was refused may go on sending before it is cut off (nginx: `lingering_timeout`, 5 s)."""
-UPLOADS: Final = (("POST", "/documents"), ("PUT", "/ui/_stcore/upload_file/"))
+UPLOADS: Final = (("POST", "/documents"), ("POST", "/account/import"), ("PUT", "/ui/_stcore/upload_file/"))
 """Where files come in: the API, and the web page's own way to its server."""
 _GOOD_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _log = get_logger(__name__)

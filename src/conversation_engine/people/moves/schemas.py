@@ -1,11 +1,10 @@
 """The JSON form of conversations: what is written, what is read again, and its documented schema."""
 
 from dataclasses import asdict
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from conversation_engine.domains.conversations.types import (
     BusyPolicy,
@@ -17,7 +16,7 @@ from conversation_engine.domains.conversations.types import (
 )
 from conversation_engine.domains.feedback.types import Feedback, Verdict
 from conversation_engine.insights.calls.types import RecordedCall
-from conversation_engine.people.moves.types import CALL_ELSEWHERE, FORMAT, VERSION, Said
+from conversation_engine.people.moves.types import CALL_ELSEWHERE, FORMAT, VERSION, Problem, Report, Said
 
 
 class ModelCallEntry(BaseModel):
@@ -39,7 +38,7 @@ class ModelCallEntry(BaseModel):
     cost: Decimal | None = Field(description="US dollars; null: unknown.")
     finish_reason: str | None
     error_code: str | None
-    created_at: datetime
+    created_at: AwareDatetime
 
     @staticmethod
     def of(call: RecordedCall) -> "ModelCallEntry":
@@ -61,7 +60,7 @@ class MessageEntry(BaseModel):
     is_pinned: bool = False
     metadata: JsonObject = {}
     model_call: ModelCallEntry | None = Field(None, description="The model call that made it.")
-    created_at: datetime
+    created_at: AwareDatetime
 
     @staticmethod
     def of(said: Said) -> "MessageEntry":
@@ -94,8 +93,8 @@ class FeedbackEntry(BaseModel):
     helped: str = ""
     hindered: str = ""
     tags: list[str] = []
-    created_at: datetime
-    updated_at: datetime
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
 
     @staticmethod
     def of(feedback: Feedback) -> "FeedbackEntry":
@@ -130,10 +129,10 @@ class ConversationHead(BaseModel):
     input_tokens: int = Field(0, ge=0, lt=2**62)
     output_tokens: int = Field(0, ge=0, lt=2**62)
     total_cost: Decimal = Field(Decimal(0), ge=0, lt=1_000_000, description="US dollars of all its model calls.")
-    created_at: datetime
-    updated_at: datetime
-    last_message_at: datetime | None = None
-    ended_at: datetime | None = None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    last_message_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
 
     @staticmethod
     def head_of(conversation: Conversation) -> "ConversationHead":
@@ -185,5 +184,38 @@ class ConversationFile(BaseModel):
 
     format: Literal["conversation-engine"] = FORMAT
     version: Literal[1] = VERSION
-    exported_at: datetime
+    exported_at: AwareDatetime
     conversations: list[ConversationEntry]
+
+
+class ProblemOut(BaseModel):
+    """Something in a file that could not be taken as it is."""
+
+    position: str = Field(description="Where it stands in the file; empty: the file as a whole.")
+    detail: str
+    is_lost: bool = Field(description="Whether it was left out; else it was repaired.")
+
+    @staticmethod
+    def of(problem: Problem) -> "ProblemOut":
+        """The wire shape."""
+        return ProblemOut(position=problem.position, detail=problem.sentence, is_lost=problem.is_lost)
+
+
+class ImportReportOut(BaseModel):
+    """What came of a file."""
+
+    conversations_added: int
+    conversations_extended: int = Field(description="They were there, and had new messages in the file.")
+    conversations_known: int = Field(description="They were there as they are.")
+    messages_added: int
+    attachments: int = Field(description="Noted in the metadata of their messages; files are not brought in.")
+    tool_messages: int = Field(description="Said by tools or to them; noted in their metadata.")
+    opinions_added: int = Field(description="Feedback of one's own.")
+    problem_count: int
+    lost_count: int = Field(description="Problems that kept something out.")
+    problems: list[ProblemOut] = Field(description="The first thousand of them.")
+
+    @staticmethod
+    def of(report: Report) -> "ImportReportOut":
+        """The wire shape."""
+        return ImportReportOut(**asdict(report) | {"problems": [ProblemOut.of(one) for one in report.problems]})

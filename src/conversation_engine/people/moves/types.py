@@ -1,7 +1,7 @@
 """The words of moving conversations."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from conversation_engine.domains.conversations.types import Conversation, Message
@@ -47,3 +47,35 @@ class Export:
     name: str
     media_type: str
     pieces: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something in a file that could not be taken as it is."""
+
+    position: str
+    """Where: `[3].mapping[…]`, `conversations[7]`; empty: the file as a whole."""
+    sentence: str
+    is_lost: bool = True
+    """Whether it was left out; else it was repaired."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What came of a file; it grows while the file is read."""
+
+    conversations_added: int = 0
+    conversations_extended: int = 0
+    """They were there, and something was said in them since."""
+    conversations_known: int = 0
+    """They were there as they are."""
+    messages_added: int = 0
+    attachments: int = 0
+    """Noted with their messages; the files themselves are not in exports."""
+    tool_messages: int = 0
+    opinions_added: int = 0
+    problem_count: int = 0
+    lost_count: int = 0
+    """Problems that kept something out."""
+    problems: list[Problem] = field(default_factory=list)
+    """The first of them."""

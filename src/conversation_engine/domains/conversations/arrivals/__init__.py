@@ -1,0 +1,1 @@
+"""Conversations that come from elsewhere, with their messages, their tree and their times."""

@@ -1,0 +1,1 @@
+"""Bringing conversations in: files of ours, of ChatGPT, Claude, LibreChat and Chatbot UI."""
