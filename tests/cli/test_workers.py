@@ -47,6 +47,12 @@ class Fleet:
 
         return ask
 
+    def counted(self, sample: str) -> float | None:
+        """As whichever worker tells it that takes the connection."""
+        page = self.client.get("/metrics", headers={"Connection": "close"}).text
+        found = re.search(rf"^{re.escape(sample)} (\S+)$", page, re.MULTILINE)
+        return None if found is None else float(found[1])
+
     def replaced(self, worker: int) -> Callable[[], bool]:
         """Whether another process works in place of this one."""
         return lambda: worker not in self.workers() and len(self.workers()) == 2
@@ -144,11 +150,18 @@ class TestWorkers:
                 again = Stream(lines=response.iter_lines()).read()
             assert again.ending == "turn.interrupted"
             assert again.text.startswith(streams[0].text)
+            wait_until(lambda: fleet.counted("convo_processes") == 2)
+            assert fleet.counted('convo_http_requests_total{method="POST",route="/conversations",status="2xx"}') == 1
+            assert fleet.counted('convo_lease_recoveries_total{how="ended"}') == 1
+            assert fleet.counted("convo_active_turns") == fleet.counted("convo_active_streams") == 0
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_asked_to_stop_it_tells_the_watchers_and_leaves_nothing(
-        self, fleet_convo: Convo, number: signal.Signals
+        self, fleet_convo: Convo, number: signal.Signals, tmp_path: Path
     ) -> None:
+        temporary = tmp_path / "temporary"
+        temporary.mkdir()
+        fleet_convo = replace(fleet_convo, settings={**fleet_convo.settings, "TMPDIR": str(temporary)})
         with fleet_of_two(fleet_convo) as fleet, ExitStack() as stack:
             _, streams = begun(fleet, stack)
             workers = fleet.workers()
@@ -158,12 +171,18 @@ class TestWorkers:
             assert fleet.process.wait(PATIENCE_SECONDS) == 0
             assert time.monotonic() - asked_at < ENDS_WITHIN_SECONDS
             assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+            assert not list(temporary.iterdir())
 
-    def test_workers_end_with_a_supervisor_that_is_killed(self, quick_convo: Convo) -> None:
+    def test_workers_end_with_a_supervisor_that_is_killed(self, quick_convo: Convo, tmp_path: Path) -> None:
+        temporary = tmp_path / "temporary"
+        temporary.mkdir()
+        quick_convo = replace(quick_convo, settings={**quick_convo.settings, "TMPDIR": str(temporary)})
         with fleet_of_two(quick_convo) as fleet:
             workers = fleet.workers()
+            assert list(temporary.glob("convo-metrics-*/*.db"))
             fleet.process.kill()
             wait_until(lambda: not any(is_running(worker) for worker in workers))
+            assert not list(temporary.glob("convo-metrics-*"))
 
     def test_one_that_cannot_start_ends_all_with_its_reason(self, convo: Convo) -> None:
         ended = replace(convo, settings={"CE_SECRET": "short"})("serve", "--port", "0", "--workers", "2")

@@ -3,7 +3,11 @@
 import asyncio
 import re
 import shutil
+import socket
+import subprocess
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
@@ -14,8 +18,9 @@ from pydantic import SecretStr, ValidationError
 from conversation_engine.engine.settings import Settings
 from conversation_engine.entrypoints.http.app import create_app
 from conversation_engine.testing import Pause, Say, ScriptedModel
-from tests.http.scenes import EVENT_STREAM, Serve, new_conversation, problem_in
+from tests.http.scenes import EVENT_STREAM, Serve, ServedApp, new_conversation, problem_in
 
+SHIPPED = Path(__file__).parents[2] / "deploy" / "prometheus"
 TOKEN = "a token for Prometheus alone"
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-", re.IGNORECASE)
 
@@ -133,3 +138,66 @@ class TestRequests:
                 await asyncio.sleep(0.01)
         page = await told_to(served.client)
         assert 'convo_http_requests_total{method="POST",route="/conversations/{conversation_id}/turns"' in page
+
+
+@asynccontextmanager
+async def prometheus_of(served: ServedApp, folder: Path) -> AsyncIterator[httpx2.AsyncClient]:
+    """A Prometheus with the configuration that is shipped, but this server's address and less patience."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    shipped = (SHIPPED / "prometheus.yml").read_text()
+    assert "127.0.0.1:8000" in shipped
+    changed = shipped.replace("127.0.0.1:8000", f"127.0.0.1:{served.port}").replace("15s", "200ms")
+    (folder / "prometheus.yml").write_text(changed)
+    shutil.copy(SHIPPED / "alerts.yml", folder)
+    command = ["prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--web.listen-address={address}"]
+    process = await asyncio.create_subprocess_exec(
+        *command, f"--storage.tsdb.path={folder / 'data'}", stdout=DEVNULL, stderr=DEVNULL
+    )
+    try:
+        async with httpx2.AsyncClient(base_url=f"http://{address}", trust_env=False) as client:
+            yield client
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def asked(prometheus: httpx2.AsyncClient, query: str) -> list[float]:
+    """The values of an instant query; none while it is not up."""
+    try:
+        answer = await prometheus.get("/api/v1/query", params={"query": query})
+    except httpx2.TransportError:
+        return []
+    return [float(one["value"][1]) for one in answer.json()["data"]["result"]] if answer.status_code == 200 else []
+
+
+class TestPrometheusItself:
+    @pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is missing: apt install prometheus")
+    async def test_it_reads_them_with_the_configuration_and_the_rules_that_are_shipped(
+        self, serve: Serve, settings: Settings, tmp_path: Path
+    ) -> None:
+        served = await serve(settings)
+        path = f"/conversations/{(await new_conversation(served.client))['id']}/turns"
+        for _ in range(3):
+            await served.client.post(path, json={"content": "hi"}, headers=EVENT_STREAM)
+        async with prometheus_of(served, tmp_path) as prometheus, asyncio.timeout(60):
+            while await asked(prometheus, 'up{job="conversation-engine"}') != [1]:
+                await asyncio.sleep(0.05)
+            assert await asked(prometheus, 'sum(convo_turns_total{outcome="completed"})') == [3]
+            assert await asked(prometheus, "convo_store_up") == [1]
+            rules: list[dict[str, str]] = []
+            while not rules or any(rule["health"] == "unknown" for rule in rules):  # not looked at yet
+                groups = (await prometheus.get("/api/v1/rules")).json()["data"]["groups"]
+                rules = [rule for group in groups for rule in group["rules"]]
+                await asyncio.sleep(0.05)
+            assert {(rule["health"], rule["state"]) for rule in rules} == {("ok", "inactive")}
+
+    @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt install prometheus")
+    async def test_promtool_has_nothing_to_complain_of(self, app: FastAPI, ada: httpx2.AsyncClient) -> None:
+        await new_conversation(ada)
+        async with caller(app) as prometheus:
+            page = await told_to(prometheus)
+        done = await asyncio.to_thread(
+            subprocess.run, ["promtool", "check", "metrics"], input=page.encode(), capture_output=True, timeout=60
+        )
+        assert (done.returncode, done.stdout + done.stderr) == (0, b"")
