@@ -129,6 +129,7 @@ async def _growth(store: Store, speaker: Talker, sizes: Sizes) -> Bar:
     path = StorePath(speaker.engine)
     lengths = (sizes.short, sizes.long)
     longest = await speaker.new_conversation(messages=sizes.long)
+    await asyncio.to_thread(store.tidy)
     rows, growths = [], []
     for name, turn in (("both transactions", path.turn), ("whole turn", speaker.turn)):
         times: dict[int, list[float]] = {length: [] for length in lengths}

@@ -20,6 +20,8 @@ class Store:
     floor: Floor
     size: Callable[[], int]
     """Bytes on disk of ours, without a write-ahead log."""
+    tidy: Callable[[], object]
+    """Do now what the database would do beside the next turns: write its log into its files, count its rows."""
 
 
 @contextlib.contextmanager
@@ -33,7 +35,7 @@ def sqlite_store() -> Iterator[Store]:
                 sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return ours.stat().st_size
 
-        yield Store(name="SQLite", url=f"sqlite:///{ours}", floor=SqliteFloor(str(floor)), size=size)
+        yield Store(name="SQLite", url=f"sqlite:///{ours}", floor=SqliteFloor(str(floor)), size=size, tidy=size)
 
 
 @contextlib.contextmanager
@@ -53,8 +55,11 @@ def postgres_store() -> Iterator[Store]:
                 answer = server.psql("CHECKPOINT; SELECT 'bytes:' || pg_database_size('ours');")
                 return int(answer.split("bytes:")[1].split()[0])
 
+            def tidy() -> None:
+                server.psql("\\c ours\nVACUUM ANALYZE;\nCHECKPOINT;")
+
             url = server.get_uri()
             floor = PostgresFloor(url.replace("/postgres?", "/floor?"))
-            yield Store(name="PostgreSQL", url=url.replace("/postgres?", "/ours?"), floor=floor, size=size)
+            yield Store(name="PostgreSQL", url=url.replace("/postgres?", "/ours?"), floor=floor, size=size, tidy=tidy)
         finally:
             server.cleanup()
