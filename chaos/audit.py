@@ -4,20 +4,22 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, text
 
 from chaos.door import Door, RefusedError
 from chaos.events import events_of
 from chaos.judge import Kept, KeptTurn
 from chaos.said import FINAL_STATES, Said
 from conversation_engine.engine.settings import Settings
+from conversation_engine.infra.db.base import UtcDateTime
 from conversation_engine.infra.db.opening import open_database
 
 REST_SECONDS = 30.0
-"""How long calls beside replies (titles, summaries) may go on when everybody has left."""
+"""How long what dead processes held may be there when everybody has left: a lease, and a sweep of a busy server."""
 AT_REST = {
     "turns that are not final": "SELECT count(*) FROM turns WHERE state IN ('queued', 'running')",
     "checkpoints without a running reply": "SELECT count(*) FROM reply_checkpoints",
@@ -25,8 +27,13 @@ AT_REST = {
         "SELECT count(*) FROM conversations c WHERE message_count <> "
         "(SELECT count(*) FROM messages m WHERE m.conversation_id = c.id)"
     ),
-    "promises to budgets that are not settled": "SELECT count(*) FROM ledger WHERE settled_at IS NULL",
-    "accounts with something reserved": "SELECT count(*) FROM budget_accounts WHERE reserved_tokens <> 0",
+    "promises to budgets that nobody holds": (
+        "SELECT count(*) FROM ledger WHERE settled_at IS NULL AND (held_until IS NULL OR held_until < :now)"
+    ),
+    "accounts that are reserved more than was promised": (
+        "SELECT count(*) FROM budget_accounts a WHERE reserved_tokens <> "
+        "(SELECT COALESCE(sum(reserved_tokens), 0) FROM ledger l WHERE l.account_id = a.id AND settled_at IS NULL)"
+    ),
     "accounts that are not the sum of their ledger": (
         "SELECT count(*) FROM budget_accounts a WHERE spent_tokens <> "
         "(SELECT COALESCE(sum(tokens), 0) FROM ledger l WHERE l.account_id = a.id)"
@@ -40,7 +47,7 @@ AT_REST = {
         "(SELECT 1 FROM ledger l WHERE l.turn_id = t.id)"
     ),
 }
-"""What must be 0 when nothing runs, asked of the database itself."""
+"""What must be 0 when no turn runs, asked of the database itself. Titles and summaries may be at work still."""
 
 
 class Audit:
@@ -112,4 +119,6 @@ async def _leftovers(database_url: str) -> dict[str, int]:
 
 
 def _count_leftovers(tx: Connection) -> dict[str, int]:
-    return {what: int(tx.scalar(text(query)) or 0) for what, query in AT_REST.items()}
+    now = bindparam("now", datetime.now(UTC), type_=UtcDateTime())
+    asked = {what: text(query).bindparams(now) if ":now" in query else text(query) for what, query in AT_REST.items()}
+    return {what: int(tx.scalar(query) or 0) for what, query in asked.items()}

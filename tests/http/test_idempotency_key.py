@@ -1,10 +1,18 @@
 """The `Idempotency-Key` header."""
 
+import asyncio
+import json
 from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
 
+from conversation_engine.domains.limits.service import BudgetService
+from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
+from conversation_engine.kernel.clock import SystemClock
+from conversation_engine.kernel.once import Once
 from tests.http.scenes import EVENT_STREAM, events_in, new_conversation, text_of
 
 
@@ -58,3 +66,112 @@ class TestOtherVerbs:
         key = {"Idempotency-Key": "k-5"}
         removed = [(await ada.delete(f"{path}/{added['id']}", headers=key)).json() for _ in range(2)]
         assert removed == [{"removed": 1}, {"removed": 0}]
+
+
+PROFILE = {"name": "Maria", "background": "A baker."}
+EDITED = {**PROFILE, "background": "A retired baker."}
+OPEN = {"/auth/token", "/auth/refresh", "/auth/link"}
+"""Where people come in: a repetition is another sign-in."""
+
+
+async def persona_of(client: httpx2.AsyncClient) -> str:
+    response = await client.post("/personas", json=PROFILE)
+    assert response.status_code == 201, response.text
+    return f"/personas/{response.json()['id']}"
+
+
+def keyed(key: str) -> dict[str, str]:
+    return {"Idempotency-Key": key}
+
+
+class TestServicesThatKnowNothingOfKeys:
+    """Their answers are kept: every verb that changes something honours the header."""
+
+    async def test_every_verb_that_changes_something_says_so(self, ada: httpx2.AsyncClient) -> None:
+        paths = (await ada.get("/openapi.json")).json()["paths"]
+        silent = {
+            path
+            for path, operations in paths.items()
+            for verb, operation in operations.items()
+            if verb in ("post", "put", "patch", "delete")
+            and "idempotency-key" not in {parameter["name"] for parameter in operation.get("parameters", [])}
+        }
+        assert silent == OPEN
+
+    async def test_a_client_is_edited_once(self, admin: httpx2.AsyncClient) -> None:
+        path = await persona_of(admin)
+        first = await admin.put(path, json={"profile": EDITED}, headers=keyed('"k-10"'))
+        again = await admin.put(path + "/", json={"profile": EDITED}, headers=keyed("k-10"))
+        assert (again.status_code, again.json()) == (first.status_code, first.json()) == (200, first.json())
+        assert again.headers["content-type"] == first.headers["content-type"]
+        assert (await admin.get(path)).json()["version"] == 2
+
+    async def test_a_late_repetition_does_not_undo_what_came_after(self, admin: httpx2.AsyncClient) -> None:
+        path = await persona_of(admin)
+        await admin.put(path, json={"profile": EDITED}, headers=keyed("k-11"))
+        await admin.put(path, json={"profile": PROFILE}, headers=keyed("k-12"))
+        await admin.put(path, json={"profile": EDITED}, headers=keyed("k-11"))
+        assert (await admin.get(path)).json()["profile"]["background"] == PROFILE["background"]
+
+    async def test_another_body_is_refused(self, admin: httpx2.AsyncClient) -> None:
+        path = await persona_of(admin)
+        await admin.put(path, json={"profile": EDITED}, headers=keyed("k-13"))
+        refused = await admin.put(path, json={"profile": PROFILE}, headers=keyed("k-13"))
+        assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
+
+    async def test_keys_are_the_callers_own_and_nobody_gets_the_answer_of_another(
+        self, admin: httpx2.AsyncClient, ada: httpx2.AsyncClient, stranger: httpx2.AsyncClient
+    ) -> None:
+        path = await persona_of(admin)
+        await admin.put(path, json={"profile": EDITED}, headers=keyed("k-14"))
+        assert (await ada.put(path, json={"profile": EDITED}, headers=keyed("k-14"))).status_code == 403
+        assert (await stranger.put(path, json={"profile": EDITED}, headers=keyed("k-14"))).status_code == 401
+
+    async def test_a_request_that_is_refused_leaves_its_key_free(self, admin: httpx2.AsyncClient) -> None:
+        path = await persona_of(admin)
+        refused = await admin.put(path, json={"profile": {**EDITED, "name": " "}}, headers=keyed("k-15"))
+        assert refused.status_code == 422
+        assert (await admin.put(path, json={"profile": EDITED}, headers=keyed("k-15"))).status_code == 200
+
+    async def test_of_many_at_once_one_is_carried_out(self, admin: httpx2.AsyncClient) -> None:
+        path = await persona_of(admin)
+        answers = await asyncio.gather(
+            *(admin.put(path, json={"profile": EDITED}, headers=keyed("k-16")) for _ in range(20))
+        )
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({answer.text for answer in answers}) == 1
+        assert (await admin.get(path)).json()["version"] == 2
+
+    async def test_one_that_died_before_it_could_answer_is_not_carried_out_again(
+        self, app: FastAPI, admin: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("conversation_engine.infra.idempotency.answers.LOOKS", 2)
+        path, body = await persona_of(admin), {"profile": EDITED}
+        once = Once.of("k-17", "PUT", path, "", json.dumps(body, sort_keys=True, separators=(",", ":")))
+        database = app.state.services[BudgetService]._database
+        ledger = IdempotencyLedger(database, clock=SystemClock(), hours=1)
+        await database.write(lambda tx: ledger.claim(tx, once, owner_id="root"))
+        again = await admin.put(path, json=body, headers=keyed("k-17"))
+        assert (again.status_code, again.json()["code"]) == (409, "idempotency_answer_pending")
+        assert (await admin.get(path)).json()["version"] == 1
+
+    async def test_what_fails_after_its_effect_can_be_asked_again(
+        self, admin: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def break_down(_self: BudgetService) -> None:
+            raise RuntimeError
+
+        body = {"scope": "user", "subject": "ada", "period": "day", "tokens": 5}
+        with monkeypatch.context() as broken:
+            broken.setattr(BudgetService, "_tell", break_down)
+            assert (await admin.put("/budgets", json=body, headers=keyed("k-18"))).status_code == 500
+        assert (await admin.put("/budgets", json=body, headers=keyed("k-18"))).status_code == 200
+
+    async def test_a_secret_is_not_kept(self, app: FastAPI, admin: httpx2.AsyncClient) -> None:
+        user = (await admin.post("/users", json={"login": "eve"}, headers=keyed("k-19"))).json()
+        links = [(await admin.post(f"/users/{user['id']}/link", headers=keyed("k-20"))).json()["url"] for _ in range(2)]
+        assert links[0] != links[1]
+        database = app.state.services[BudgetService]._database
+        rows = await database.read(lambda tx: tx.execute(text("SELECT key, answer FROM idempotency_keys")).all())
+        assert [row.key for row in rows] == ["k-19"]
+        assert json.dumps(links)[:20] not in str(rows)

@@ -21,6 +21,32 @@ class IdempotencyKeyReusedError(EngineError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptAnswer:
+    """What was said to a request over HTTP."""
+
+    status: int
+    media_type: str | None
+    body: str
+
+
+class AnswerPendingError(EngineError):
+    """A request with this key took effect, and its answer is not there."""
+
+    code = "idempotency_answer_pending"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A request with this Idempotency-Key is being carried out, or was and could not answer. Look at what it "
+            "was to change, or send it again in a while."
+        )
+
+
+class KeyTakenError(Exception):
+    """Somebody else used the key in the same moment; no error of a service, so that no service takes it for its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Once:
     """A caller's key for one request, and what tells that request from others."""
 

@@ -11,7 +11,7 @@ from conversation_engine.domains.conversations.types import NewConversation
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse, LastFrame, wants_event_stream
-from conversation_engine.infra.web.once import RequestOnce
+from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.paths import ConversationPath, MessagePath, TurnPath
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
 from conversation_engine.kernel.ids import ConversationId, parse_id
@@ -36,8 +36,8 @@ from conversation_engine.turns.schemas import (
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.types import NewTurn, Turn, TurnDetail, TurnEnded, TurnState
 
-router = APIRouter(prefix="/conversations/{conversation_id}", tags=["turns"])
-queries = APIRouter(tags=["query"])
+router = APIRouter(prefix="/conversations/{conversation_id}", tags=["turns"], route_class=OnceRoute)
+queries = APIRouter(tags=["query"], route_class=OnceRoute)
 
 
 Turns = Annotated[TurnService, service_of(TurnService)]

@@ -27,14 +27,14 @@ from conversation_engine.domains.conversations.types import (
 )
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.web.access import Caller, service_of
-from conversation_engine.infra.web.once import RequestOnce
+from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.paths import ConversationPath, MessagePath
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import MessageId
 from conversation_engine.kernel.windows import NO_OPTIONS
 
-router = APIRouter(prefix="/conversations", tags=["conversations"])
+router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=OnceRoute)
 
 
 Conversations = Annotated[ConversationService, service_of(ConversationService)]

@@ -9,8 +9,9 @@ from conversation_engine.domains.limits.schemas import BudgetIn, BudgetOut, Budg
 from conversation_engine.domains.limits.service import MOST_PER_PAGE, BudgetService
 from conversation_engine.domains.limits.types import BudgetId
 from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.infra.web.once import OnceRoute
 
-router = APIRouter(tags=["limits"])
+router = APIRouter(tags=["limits"], route_class=OnceRoute)
 
 Rates = Annotated[RateLimiter, service_of(RateLimiter)]
 Budgets = Annotated[BudgetService, service_of(BudgetService)]

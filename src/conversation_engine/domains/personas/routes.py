@@ -22,11 +22,11 @@ from conversation_engine.domains.personas.schemas import (
 from conversation_engine.domains.personas.service import PersonaService, shown_shares
 from conversation_engine.domains.personas.types import EVERYONE, PersonaFilter, PersonaStatus
 from conversation_engine.infra.web.access import Caller, service_of
-from conversation_engine.infra.web.once import RequestOnce
+from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.paths import PersonaPath
 from conversation_engine.kernel.ids import UserId
 
-router = APIRouter(tags=["personas"])
+router = APIRouter(tags=["personas"], route_class=OnceRoute)
 
 
 Personas = Annotated[PersonaService, service_of(PersonaService)]

@@ -31,13 +31,14 @@ from conversation_engine.domains.retrieval.types import (
     Uploaded,
 )
 from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.infra.web.once import OnceRoute
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import parse_id
 from conversation_engine.kernel.people import Principal
 from conversation_engine.kernel.text import storable
 
 MOST_FILES: Final = 100
-router = APIRouter(tags=["documents"])
+router = APIRouter(tags=["documents"], route_class=OnceRoute)
 Retrieval = Annotated[RetrievalService, service_of(RetrievalService)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 

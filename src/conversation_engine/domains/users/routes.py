@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 
 from conversation_engine.domains.users.schemas import (
     AuditEventOut,
@@ -27,12 +27,13 @@ from conversation_engine.domains.users.types import NewUser, UserFilter
 from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.audit.types import AuditFilter
 from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.infra.web.once import OnceRoute
 from conversation_engine.infra.web.paths import UserPath
 from conversation_engine.kernel.ids import UserId
 from conversation_engine.kernel.people import Role
 
 open_router = APIRouter(prefix="/auth", tags=["sign-in"])
-router = APIRouter(tags=["users"])
+router = APIRouter(tags=["users"], route_class=OnceRoute)
 
 
 Accounts = Annotated[AccountService, service_of(AccountService)]
@@ -128,8 +129,9 @@ async def set_password(user_id: UserPath, body: SetPasswordIn, caller: Caller, a
 
 
 @router.post("/users/{user_id}/link", status_code=201)
-async def make_link(user_id: UserPath, caller: Caller, sign_ins: SignIns) -> LinkOut:
+async def make_link(user_id: UserPath, caller: Caller, sign_ins: SignIns, response: Response) -> LinkOut:
     """A one-time link that signs this user in; pass it on by a way that you trust."""
+    response.headers["cache-control"] = "no-store"
     return LinkOut(url=await sign_ins.make_link(caller, user_id))
 
 

@@ -47,6 +47,8 @@ from conversation_engine.entrypoints.openai.error_shape import ERROR_SCHEMA, Err
 from conversation_engine.entrypoints.ui.mount import PREFIX as PAGES_PREFIX
 from conversation_engine.entrypoints.ui.mount import WebPages
 from conversation_engine.infra.audit.service import AuditLog
+from conversation_engine.infra.idempotency.answers import AnswerBook
+from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.web.access import AUTHENTICATED
 from conversation_engine.infra.web.problems import RESPONSE
 from conversation_engine.insights.calls.service import CallService
@@ -91,6 +93,8 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
             sign_ins = make_sign_ins(engine.accounts, tokens, engine.audit, database=engine.database, settings=settings)
             other = make_external_identity(engine.database, engine.audit, settings=settings, clock=engine.clock)
             app.state.authenticate = Authenticator(tokens, engine.accounts.revocations, other)
+            keys = IdempotencyLedger(engine.database, clock=engine.clock, hours=settings.idempotency_hours)
+            app.state.answer_once = AnswerBook(keys).answer
             app.state.services = {**_services(engine), SignInService: sign_ins}
             app.state.is_database_ready = engine.is_database_ready
             app.state.meter = engine.meter

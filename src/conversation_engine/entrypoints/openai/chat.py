@@ -16,14 +16,14 @@ from conversation_engine.entrypoints.openai.ids import conversation_id_of
 from conversation_engine.entrypoints.openai.leaving import unless_gone
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse
-from conversation_engine.infra.web.once import RequestOnce
+from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
 from conversation_engine.turns.passing.service import PassingService
 from conversation_engine.turns.passing.types import Prompt
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.types import NewTurn, Turn, TurnDetail, TurnEvent, TurnState
 
-router = APIRouter()
+router = APIRouter(route_class=OnceRoute)
 Passing = Annotated[PassingService, service_of(PassingService)]
 Turns = Annotated[TurnService, service_of(TurnService)]
 ConversationHeader = Annotated[str | None, Header(description="The conversation, for clients that add no fields.")]

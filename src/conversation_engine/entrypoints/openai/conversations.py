@@ -16,10 +16,10 @@ from conversation_engine.entrypoints.openai.items import all_said, item_of
 from conversation_engine.entrypoints.openai.lists import Items, Order
 from conversation_engine.entrypoints.openai.response_schemas import Metadata
 from conversation_engine.infra.web.access import Caller, service_of
-from conversation_engine.infra.web.once import RequestOnce
+from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.kernel.paging import Cursor
 
-router = APIRouter(prefix="/conversations")
+router = APIRouter(prefix="/conversations", route_class=OnceRoute)
 MOST_ITEMS: Final = 20
 """Of one request: what the dialect allows."""
 Conversations = Annotated[ConversationService, service_of(ConversationService)]

@@ -16,9 +16,10 @@ from conversation_engine.domains.llm.tokens import count_tokens
 from conversation_engine.entrypoints.openai.errors import UnsupportedFieldError
 from conversation_engine.entrypoints.openai.fields import LABELS, DialectBody
 from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.infra.web.once import OnceRoute
 from conversation_engine.kernel.text import checked_text
 
-router = APIRouter()
+router = APIRouter(route_class=OnceRoute)
 Embeddings = Annotated[EmbeddingService, service_of(EmbeddingService)]
 MOST_TEXTS: Final = 2048
 """What the dialect allows."""

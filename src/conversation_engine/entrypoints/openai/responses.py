@@ -23,7 +23,7 @@ from conversation_engine.entrypoints.openai.response_objects import response_of,
 from conversation_engine.entrypoints.openai.response_schemas import AskIn, ResponseIn
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse
-from conversation_engine.infra.web.once import RequestOnce
+from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
 from conversation_engine.turns.answers.service import AnswerService
 from conversation_engine.turns.passing.service import PassingService
@@ -32,7 +32,7 @@ from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.state import is_final
 from conversation_engine.turns.types import NewTurn, Turn, TurnEvent
 
-router = APIRouter(prefix="/responses")
+router = APIRouter(prefix="/responses", route_class=OnceRoute)
 Answers = Annotated[AnswerService, service_of(AnswerService)]
 Models = Annotated[LlmService, service_of(LlmService)]
 Doors = Annotated[Dialects, service_of(Dialects)]

@@ -13,6 +13,7 @@ from sqlalchemy.util import greenlet_spawn
 from conversation_engine.infra.db.compiled import share_compiled
 from conversation_engine.infra.db.database import PoolStanding, Tx
 from conversation_engine.infra.db.errors import DatabaseUnavailableError
+from conversation_engine.infra.db.joined import carried, waiting
 
 T = TypeVar("T")
 
@@ -57,7 +58,10 @@ class PostgresDatabase:
         return await self._transact(self._snapshots, work)
 
     async def write(self, work: Callable[[Tx], T]) -> T:
-        return await self._transact(self._engine, work)
+        if (joined := waiting()) is None:
+            return await self._transact(self._engine, work)
+        with carried(joined):
+            return await self._transact(self._engine, joined.before(work))
 
     async def migrate(self, work: Callable[[Tx], T]) -> T:
         def locked(tx: Tx) -> T:

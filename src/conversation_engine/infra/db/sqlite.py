@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 from conversation_engine.infra.db.compiled import share_compiled
 from conversation_engine.infra.db.database import PoolStanding, Tx
 from conversation_engine.infra.db.errors import DatabaseUnavailableError
+from conversation_engine.infra.db.joined import carried, waiting
 from conversation_engine.infra.db.threads import WorkerThreads
 
 T = TypeVar("T")
@@ -85,7 +86,10 @@ class SqliteDatabase:
         return await self._run(self._readers, "BEGIN", work)
 
     async def write(self, work: Callable[[Tx], T]) -> T:
-        return await self._run(self._writer, "BEGIN IMMEDIATE", work)
+        if (joined := waiting()) is None:
+            return await self._run(self._writer, "BEGIN IMMEDIATE", work)
+        with carried(joined):
+            return await self._run(self._writer, "BEGIN IMMEDIATE", joined.before(work))
 
     async def migrate(self, work: Callable[[Tx], T]) -> T:
         return await self.write(work)  # BEGIN IMMEDIATE is the lock, and SQLite's DDL is transactional

@@ -1,13 +1,13 @@
 """Every query of idempotency keys."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.idempotency.models import IdempotencyKeyModel
-from conversation_engine.kernel.once import Once
+from conversation_engine.kernel.once import KeptAnswer, Once
 
 _keys = IdempotencyKeyModel.__table__
 
@@ -19,6 +19,7 @@ class UsedKey:
     fingerprint: str
     result_id: str
     created_at: datetime
+    answer: KeptAnswer | None
 
 
 class IdempotencyRepo:
@@ -42,7 +43,14 @@ class IdempotencyRepo:
         row = tx.execute(select(*_keys.c).where(_keys.c.owner_id == owner_id, _keys.c.key == once.key)).first()
         if row is None:
             return None
-        return UsedKey(fingerprint=row.fingerprint, result_id=row.result_id, created_at=row.created_at)
+        answer = None if row.answer is None else KeptAnswer(**row.answer)
+        return UsedKey(fingerprint=row.fingerprint, result_id=row.result_id, created_at=row.created_at, answer=answer)
+
+    def keep_answer(self, tx: Tx, once: Once, answer: KeptAnswer, *, owner_id: str) -> None:
+        """Write down what was answered; without effect where the key is gone."""
+        tx.execute(
+            update(_keys).where(_keys.c.owner_id == owner_id, _keys.c.key == once.key).values(answer=asdict(answer))
+        )
 
     def delete(self, tx: Tx, once: Once, *, owner_id: str) -> None:
         """Forget one key."""

@@ -13,6 +13,13 @@ from conversation_engine.kernel.people import Principal
 S = TypeVar("S")
 
 
+async def caller_of(request: Request) -> Principal:
+    """Who sends it, by its bearer token. Raises what says 401."""
+    authenticate: Callable[[str | None], Awaitable[Principal]] = request.app.state.authenticate
+    scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
+    return await authenticate(token if token and scheme.lower() == "bearer" else None)
+
+
 # Dependencies are `async def` although they await nothing: FastAPI runs plain functions on a thread, and three hops a
 # request cost more than the request.
 
@@ -24,9 +31,7 @@ class _BearerToken(SecurityBase):
     scheme_name = "HTTPBearer"
 
     async def __call__(self, request: Request) -> Principal:
-        authenticate: Callable[[str | None], Awaitable[Principal]] = request.app.state.authenticate
-        scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
-        return await authenticate(token if token and scheme.lower() == "bearer" else None)
+        return await caller_of(request)
 
 
 _caller = _BearerToken()

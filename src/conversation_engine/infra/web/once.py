@@ -1,11 +1,17 @@
 """The `Idempotency-Key` header."""
 
 import json
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Coroutine
+from http import HTTPStatus
+from typing import Annotated, Any, Final, Protocol, cast
 
 from fastapi import Depends, Header, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.responses import Response
 
-from conversation_engine.kernel.once import Once
+from conversation_engine.infra.web.access import caller_of
+from conversation_engine.kernel.once import KeptAnswer, Once
 
 _DESCRIPTION = (
     "Any string of yours, quoted or bare, new for each thing you want done. Sending the same request with the same key "
@@ -16,14 +22,105 @@ _DESCRIPTION = (
 async def _once(
     request: Request, idempotency_key: Annotated[str | None, Header(description=_DESCRIPTION)] = None
 ) -> Once | None:
-    if idempotency_key is None:
-        return None
+    return None if idempotency_key is None else await _told(request, idempotency_key)
+
+
+async def _told(request: Request, key: str) -> Once:
     path = request.url.path.rstrip("/")
-    return Once.of(idempotency_key, request.method, path, request.url.query, _canonical(await request.body()))
+    return Once.of(key, request.method, path, request.url.query, await _said(request))
+
+
+async def _said(request: Request) -> bytes:
+    """What tells this body from others; of files their size: they are too long to be read twice."""
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        return request.headers.get("content-length", "").encode()
+    return _canonical(await request.body())
 
 
 RequestOnce = Annotated[Once | None, Depends(_once)]
 """Who takes one passes it to the service; the same request is told by method, path, query and what the body says."""
+
+
+_HEADER: Final = "idempotency-key"
+_CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_PARAMETER: Final = {
+    "name": "idempotency-key",
+    "in": "header",
+    "required": False,
+    "schema": {
+        "anyOf": [{"type": "string"}, {"type": "null"}],
+        "description": _DESCRIPTION,
+        "title": "Idempotency-Key",
+    },
+    "description": _DESCRIPTION,
+}
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class AnswerOnce(Protocol):
+    """What `app.state.answer_once` is: see AnswerBook."""
+
+    async def __call__(
+        self, once: Once, act: Callable[[], Awaitable[KeptAnswer | None]], *, owner_id: str
+    ) -> KeptAnswer | None:
+        """The answer of `act`, or what was answered when this key took effect."""
+        ...
+
+
+class OnceRoute(APIRoute):
+    """A route that honours the header although its service knows nothing of it: its answer is kept for a repetition.
+
+    The `route_class` of every router of authenticated callers. Routes that take a RequestOnce are left to their
+    services, which make the answer again from what there is now: a stream cannot be kept.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        if self._keeps_answers:
+            self.openapi_extra = {"parameters": [_PARAMETER], **(self.openapi_extra or {})}
+
+    @property
+    def _keeps_answers(self) -> bool:
+        return bool(_CHANGING & (self.methods or set())) and not _takes_once(self.dependant)
+
+    def get_route_handler(self) -> Handler:
+        handle = super().get_route_handler()
+        return _once_handler(handle) if self._keeps_answers else handle
+
+
+def _once_handler(handle: Handler) -> Handler:
+    async def handle_once(request: Request) -> Response:
+        key = request.headers.get(_HEADER)
+        if key is None:
+            return await handle(request)
+        answer_once: AnswerOnce = request.app.state.answer_once
+        caller = await caller_of(request)
+        once = await _told(request, key)
+
+        response: Response | None = None
+
+        async def act() -> KeptAnswer | None:
+            nonlocal response
+            response = await handle(request)
+            return _kept(response)
+
+        answer = await answer_once(once, act, owner_id=caller.user_id)
+        if response is not None or answer is None:
+            return cast(Response, response)
+        return Response(answer.body, status_code=answer.status, media_type=answer.media_type)
+
+    return handle_once
+
+
+def _kept(response: Response) -> KeptAnswer | None:
+    """What is kept of an answer; `None` of a secret (`no-store`), and of what says that nothing was done."""
+    if response.status_code >= HTTPStatus.BAD_REQUEST or "no-store" in response.headers.get("cache-control", ""):
+        return None
+    return KeptAnswer(status=response.status_code, media_type=response.media_type, body=bytes(response.body).decode())
+
+
+def _takes_once(dependant: Dependant) -> bool:
+    return any(inner.call is _once or _takes_once(inner) for inner in dependant.dependencies)
 
 
 def _canonical(body: bytes) -> bytes:

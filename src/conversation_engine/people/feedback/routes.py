@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.infra.web.once import OnceRoute
 from conversation_engine.infra.web.paths import ConversationPath, MessagePath
 from conversation_engine.people.feedback.schemas import FeedbackOut, FeedbackPage, OpinionIn
 from conversation_engine.people.feedback.service import FeedbackDesk
 
-router = APIRouter(tags=["feedback"])
+router = APIRouter(tags=["feedback"], route_class=OnceRoute)
 
 
 Desk = Annotated[FeedbackDesk, service_of(FeedbackDesk)]

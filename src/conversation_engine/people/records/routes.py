@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.infra.web.once import OnceRoute
 from conversation_engine.infra.web.paths import UserPath
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import UserId
@@ -12,7 +13,7 @@ from conversation_engine.kernel.people import Principal
 from conversation_engine.people.records.schemas import ErasedOut, ErasureIn, ExportOut
 from conversation_engine.people.records.service import RecordService
 
-router = APIRouter(tags=["records"])
+router = APIRouter(tags=["records"], route_class=OnceRoute)
 
 
 Records = Annotated[RecordService, service_of(RecordService)]

@@ -7,14 +7,14 @@ from fastapi import APIRouter, Query
 from conversation_engine.domains.conversations.schemas import ConversationOut, ConversationPage, MessageOut
 from conversation_engine.domains.conversations.types import ConversationStatus
 from conversation_engine.infra.web.access import Caller, service_of
-from conversation_engine.infra.web.once import RequestOnce
+from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.paths import ConversationPath
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
 from conversation_engine.kernel.ids import PersonaId, parse_id
 from conversation_engine.people.sessions.schemas import ActiveSession, SaidIn, SessionIn
 from conversation_engine.people.sessions.service import SessionService
 
-router = APIRouter(prefix="/sessions", tags=["sessions"])
+router = APIRouter(prefix="/sessions", tags=["sessions"], route_class=OnceRoute)
 
 
 Sessions = Annotated[SessionService, service_of(SessionService)]

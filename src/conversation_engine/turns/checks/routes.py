@@ -6,10 +6,11 @@ from fastapi import APIRouter
 
 from conversation_engine.domains.llm.schemas import ModelCheckOut
 from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.infra.web.once import OnceRoute
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
 from conversation_engine.turns.checks.service import ModelCheckService
 
-router = APIRouter(prefix="/models", tags=["models"])
+router = APIRouter(prefix="/models", tags=["models"], route_class=OnceRoute)
 
 Checks = Annotated[ModelCheckService, service_of(ModelCheckService)]
 

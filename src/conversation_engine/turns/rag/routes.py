@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse, wants_event_stream
-from conversation_engine.infra.web.once import RequestOnce
+from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.paths import ConversationPath
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
 from conversation_engine.kernel.ids import ConversationId
@@ -19,7 +19,7 @@ from conversation_engine.turns.schemas import frame_of
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.types import NewTurn, Turn
 
-router = APIRouter(tags=["rag"])
+router = APIRouter(tags=["rag"], route_class=OnceRoute)
 
 
 Rag = Annotated[RagService, service_of(RagService)]

@@ -7,10 +7,10 @@ from fastapi import APIRouter
 from conversation_engine.domains.conversations.pins.service import PinService
 from conversation_engine.domains.conversations.schemas import MessageOut
 from conversation_engine.infra.web.access import Caller, service_of
-from conversation_engine.infra.web.once import RequestOnce
+from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.paths import ConversationPath, MessagePath
 
-router = APIRouter(prefix="/conversations", tags=["conversations"])
+router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=OnceRoute)
 
 
 Pins = Annotated[PinService, service_of(PinService)]
