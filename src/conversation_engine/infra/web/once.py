@@ -19,6 +19,10 @@ _DESCRIPTION = (
 )
 
 
+DIGITS_OF_FILES: Final = 8
+"""In the length of what is told from others by its length: ten million bytes and more; no other body may be as long."""
+
+
 async def _once(
     request: Request, idempotency_key: Annotated[str | None, Header(description=_DESCRIPTION)] = None
 ) -> Once | None:
@@ -31,10 +35,12 @@ async def _told(request: Request, key: str) -> Once:
 
 
 async def _said(request: Request) -> bytes:
-    """What tells this body from others; of files their size: they are too long to be read twice."""
-    if request.headers.get("content-type", "").startswith("multipart/"):
-        return request.headers.get("content-length", "").encode()
-    return _canonical(await request.body())
+    """What tells this body from others; of files their size: they are too long to be held in memory."""
+    length = request.headers.get("content-length", "")
+    is_short = length.isdecimal() and len(length) < DIGITS_OF_FILES
+    if is_short and not request.headers.get("content-type", "").startswith("multipart/"):
+        return _canonical(await request.body())
+    return length.encode()
 
 
 RequestOnce = Annotated[Once | None, Depends(_once)]

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.infra.web.once import OnceRoute
 from conversation_engine.infra.web.paths import ConversationPath
 from conversation_engine.people.moves.importing.service import ImportService
 from conversation_engine.people.moves.schemas import ConversationFile, ImportReportOut
@@ -14,7 +15,7 @@ from conversation_engine.people.moves.service import ExportService
 from conversation_engine.people.moves.types import Export
 from conversation_engine.people.moves.words import ExportForm
 
-router = APIRouter(tags=["moves"])
+router = APIRouter(tags=["moves"], route_class=OnceRoute)
 
 Exports = Annotated[ExportService, service_of(ExportService)]
 Imports = Annotated[ImportService, service_of(ImportService)]
