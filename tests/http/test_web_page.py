@@ -131,6 +131,10 @@ class TestComingIn:
         assert sent.status_code == 403
         assert "set-cookie" not in sent.headers
 
+    async def test_browsers_may_say_that_the_form_is_ours(self, browser: httpx2.AsyncClient) -> None:
+        page = await browser.get("/ui/enter")
+        assert page.headers["referrer-policy"] == "same-origin"  # with `no-referrer` they send `Origin: null`
+
 
 class TestGoingOut:
     async def test_it_ends_the_sign_in_and_takes_the_cookie(self, browser: httpx2.AsyncClient, code: str) -> None:

@@ -24,10 +24,15 @@ STORY = "Tell me a very long story about a boat and its captain, with many chapt
 
 
 @pytest.fixture(scope="module")
-def entrance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The one-time link that `convo serve` prints."""
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """That of the server, and of its operator's terminal."""
     outside = {name: value for name, value in os.environ.items() if not name.startswith("CE_")}
-    environment = {**outside, "CE_DATA_DIR": str(tmp_path_factory.mktemp("data")), "CE_EMBEDDING_MODEL": "none"}
+    return {**outside, "CE_DATA_DIR": str(tmp_path_factory.mktemp("data")), "CE_EMBEDDING_MODEL": "none"}
+
+
+@pytest.fixture(scope="module")
+def entrance(environment: dict[str, str]) -> Iterator[str]:
+    """The one-time link that `convo serve` prints."""
     with subprocess.Popen(
         [CONVO, "serve", "--port", "0"], env=environment, stderr=subprocess.PIPE, text=True
     ) as server:
@@ -93,6 +98,40 @@ def replies(page: Page) -> list[str]:
         .map(each => each.innerText.replace(/[\\n ]*▍/, ''))"""
     )
     return found
+
+
+FOCUSED = """() => {
+  const at = document.activeElement;
+  const name = at.ariaLabel || at.placeholder || at.innerText || "";
+  return name.length < 80 ? name : "";
+}"""
+SHOWS_FOCUS = """async () => {
+  const at = document.activeElement;
+  const around = [at];
+  while (around.length < 6 && around.at(-1).parentElement) around.push(around.at(-1).parentElement);
+  const look = () => JSON.stringify(around.map(each => {
+    const style = getComputedStyle(each);
+    return [style.outline, style.boxShadow, style.borderColor, style.backgroundColor];
+  }));
+  const settled = () => new Promise(done => setTimeout(done, 300));
+  await settled();
+  const focused = look();
+  at.blur();
+  await settled();
+  const differs = focused !== look();
+  at.focus();
+  return differs;
+}"""
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until what is called so has the focus, and see that one can see it."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if name in page.evaluate(FOCUSED):
+            assert page.evaluate(SHOWS_FOCUS), f"nothing shows that {name} has the focus"
+            return
+    raise AssertionError(f"Tab never came to {name}")
 
 
 def wait_for_words(page: Page, least: int) -> str:
@@ -211,3 +250,31 @@ def test_a_reply_survives_a_reload_a_second_tab_and_a_lost_connection_and_stops(
     assert replies(page) == replies(other)
     other.close()
     look(page, pictures, "stopped")
+
+
+def test_keys_alone_are_enough_to_sign_in_talk_and_stop(
+    page: Page, chromium: Browser, environment: dict[str, str]
+) -> None:
+    made = subprocess.run(
+        [CONVO, "user", "add", "kim", "--password"], env=environment, input="a long secret\n", text=True
+    )
+    assert made.returncode == 0
+    kims = visit(chromium, re.sub(r"/ui/.*", "/ui/", page.url))
+    kims.keyboard.type("kim")
+    kims.keyboard.press("Tab")
+    kims.keyboard.type("a long secret")
+    tab_to(kims, "Sign in")
+    kims.keyboard.press("Enter")
+    expect(kims.get_by_role("button", name="New conversation")).to_be_visible()
+    tab_to(kims, "History")
+    tab_to(kims, "New conversation")
+    kims.keyboard.press("Enter")
+    expect(kims.get_by_text("Nothing is said yet.")).to_be_visible()
+    tab_to(kims, "Say something to")
+    kims.keyboard.type(STORY)
+    kims.keyboard.press("Enter")
+    wait_for_words(kims, 5)
+    tab_to(kims, "Stop")
+    kims.keyboard.press("Enter")
+    expect(kims.get_by_text("You stopped this reply.")).to_be_visible()
+    kims.context.close()

@@ -122,7 +122,10 @@ def _inside(request: Request, answer: Answer) -> Response:
 def _page(notice: str = "", *, login: str = "", status: int = 200) -> Response:
     said = f'<p class="notice" role="alert">{html.escape(notice)}</p>' if notice else ""
     page = _PAGE.read_text(encoding="utf-8").replace("{{notice}}", said).replace("{{login}}", html.escape(login))
-    return HTMLResponse(page, status, headers={"content-security-policy": CONTENT_POLICY})
+    # Under the API's own policy, no-referrer, browsers send `Origin: null` with the form: see `is_same_site`.
+    return HTMLResponse(
+        page, status, headers={"content-security-policy": CONTENT_POLICY, "referrer-policy": "same-origin"}
+    )
 
 
 def _is_prefetch(request: Request) -> bool:
