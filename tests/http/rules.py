@@ -178,6 +178,7 @@ RULES: Mapping[Route, Rule] = {
     ("POST", "/models/{model}/test"): Rule(allowed=frozenset({"root"}), refused_as=ROLE),
     ("GET", "/budgets"): admin(),
     ("PUT", "/budgets"): admin({"scope": "user", "subject": "nobody", "period": "day", "tokens": 1}),
+    ("GET", "/budgets/alerts"): admin(),
     ("GET", "/budgets/{budget_id}"): admin(missing_as="budget_not_found"),
     ("DELETE", "/budgets/{budget_id}"): admin(missing_as="budget_not_found"),
     ("POST", "/personas"): Rule(allowed=TEACHERS, refused_as=ROLE, entitled=EVERYBODY, body=PROFILE),

@@ -47,6 +47,22 @@ class TestTurns:
         assert (await say(bob)).status_code == 201
 
 
+class TestAlerts:
+    async def test_they_are_listed_newest_first(self, root: httpx2.AsyncClient, ada: httpx2.AsyncClient) -> None:
+        assert (await root.get("/budgets/alerts")).json() == {"items": []}
+        await put(root, tokens=20)
+        await say(ada)
+        await put(root, tokens=19)
+        await say(ada)
+        alerts = (await root.get("/budgets/alerts")).json()["items"]
+        assert [(one["kind"], one["subject"], one["cap_tokens"]) for one in alerts] == [
+            ("budget.refused", "ada", 19),
+            ("budget.refused", "ada", 20),
+        ]
+        assert len((await root.get("/budgets/alerts", params={"limit": 1})).json()["items"]) == 1
+        assert (await ada.get("/budgets/alerts")).status_code == 403
+
+
 class TestLimits:
     async def test_say_what_is_left_and_when_it_renews(
         self, root: httpx2.AsyncClient, ada: httpx2.AsyncClient, bob: httpx2.AsyncClient

@@ -8,7 +8,7 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from conversation_engine.domains.llm.errors import OverloadedError
-from conversation_engine.entrypoints.ui.api import Api, Json
+from conversation_engine.entrypoints.ui.api import Api, ApiError, Json
 from conversation_engine.entrypoints.ui.look import options
 from conversation_engine.entrypoints.ui.mount import SCRIPT
 from conversation_engine.kernel.people import Role
@@ -275,6 +275,15 @@ class TestOperating:
         assert "**user ada**, a day" in words_of(test)
         button(test, "Remove").click().run()
         assert root.get("/budgets")["items"] == []
+
+    def test_who_was_refused_for_a_budget_is_told(self, ada: Api, root: Api) -> None:
+        conversation = ada.post("/conversations", {})
+        user_id = conversation["user_id"]
+        budget = root.put("/budgets", {"scope": "user", "subject": user_id, "period": "day", "tokens": 1})
+        with pytest.raises(ApiError):
+            ada.post(f"/conversations/{conversation['id']}/turns", {"content": "Again"})
+        assert f"**user {user_id}** was refused a turn" in words_of(shown(root, "spending"))
+        root.delete(f"/budgets/{budget['id']}")
 
     def test_an_error_is_found_with_the_turn_behind_it(self, house: House, ada: Api, root: Api) -> None:
         conversation = ada.post("/conversations", {})

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from conversation_engine.domains.limits.rates import RateLimiter
-from conversation_engine.domains.limits.schemas import BudgetIn, BudgetOut, BudgetPage, LimitsOut
+from conversation_engine.domains.limits.schemas import AlertList, AlertOut, BudgetIn, BudgetOut, BudgetPage, LimitsOut
 from conversation_engine.domains.limits.service import MOST_PER_PAGE, BudgetService
 from conversation_engine.domains.limits.types import BudgetId
 from conversation_engine.infra.web.access import Caller, service_of
@@ -43,6 +43,17 @@ async def put_budget(body: BudgetIn, caller: Caller, budgets: Budgets) -> Budget
     budget = await budgets.put(caller, body.key(), body.cap())
     budget_id = BudgetId(str(budget.id))
     return BudgetOut.of_set(budget_id, await budgets.get(caller, budget_id))
+
+
+@router.get("/budgets/alerts")
+async def list_alerts(
+    caller: Caller, budgets: Budgets, limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = 50
+) -> AlertList:
+    """Budgets that came near their end, and turns that were refused for them, newest first. For admins.
+
+    Kept for CE_OUTBOX_DAYS.
+    """
+    return AlertList(items=[AlertOut.of(told) for told in await budgets.alerts(caller, limit=limit)])
 
 
 @router.get("/budgets/{budget_id}")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from conversation_engine.domains.limits.budgets import MOST_DOLLARS, MOST_TOKENS, SUBJECT_LIMIT_CHARACTERS
 from conversation_engine.domains.limits.rates import RateStanding
 from conversation_engine.domains.limits.types import EACH, BudgetKey, BudgetPeriod, BudgetScope, Cap, Standing
+from conversation_engine.infra.outbox.types import ToldEvent
 
 
 class RateOut(BaseModel):
@@ -97,6 +98,44 @@ class BudgetPage(BaseModel):
     items: list[BudgetOut]
     next: str | None
     previous: str | None
+
+
+class AlertOut(BaseModel):
+    """A line of a budget that was reached, or a turn that was refused."""
+
+    id: str
+    kind: str = Field(description="`budget.threshold_reached` or `budget.refused`.")
+    at: datetime
+    scope: BudgetScope
+    subject: str
+    period: BudgetPeriod
+    period_name: str = Field(description="Which one: `2026-11-22`, `2026-11`.")
+    percent: int = Field(description="How much of the budget was used.")
+    spent_dollars: Decimal
+    cap_dollars: Decimal | None
+    spent_tokens: int
+    cap_tokens: int | None
+    delivered_at: datetime | None = Field(description="When the webhook had taken it; null: not yet, or there is none.")
+    error_code: str | None = Field(description="What went wrong with the webhook the last time.")
+
+    @staticmethod
+    def of(told: ToldEvent) -> "AlertOut":
+        """The wire shape."""
+        event = told.event
+        return AlertOut(
+            id=event.id,
+            kind=event.kind,
+            at=event.created_at,
+            delivered_at=told.delivered_at,
+            error_code=told.error_code,
+            **event.payload,
+        )
+
+
+class AlertList(BaseModel):
+    """Alerts, newest first."""
+
+    items: list[AlertOut]
 
 
 class LimitsOut(BaseModel):

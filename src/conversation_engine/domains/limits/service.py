@@ -41,6 +41,7 @@ from conversation_engine.infra.observability.catalogue import BUDGET_REFUSALS, U
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.observability.recording import SILENCE, Recorder
 from conversation_engine.infra.outbox.service import Outbox
+from conversation_engine.infra.outbox.types import ToldEvent
 from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidInputError
@@ -136,6 +137,14 @@ class BudgetService:
             return self._standings(tx, [budget])[0]
 
         return await self._database.read(work)
+
+    async def alerts(self, caller: Principal, *, limit: int = 50) -> Sequence[ToldEvent]:
+        """Lines that were reached and turns that were refused, newest first, as long as they are kept. One statement.
+
+        Raises RoleForbiddenError.
+        """
+        require_role(caller, Role.ADMIN)
+        return await self._outbox.newest(ALERT, REFUSED, count=limit)
 
     async def list_of(
         self, caller: Principal, *, cursor: str | None = None, limit: int = 50

@@ -1,5 +1,6 @@
 """Every query of events."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from sqlalchemy import delete, insert, or_, select, update
 
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.outbox.models import OutboxModel
-from conversation_engine.infra.outbox.types import OutboxEvent
+from conversation_engine.infra.outbox.types import OutboxEvent, ToldEvent
 
 _outbox = OutboxModel.__table__
 
@@ -39,6 +40,19 @@ class OutboxRepo:
         return Pending(
             event=event, is_announced=row.announced_at is not None, is_delivered=row.delivered_at is not None
         )
+
+    def list_newest(self, tx: Tx, kinds: Collection[str], *, count: int) -> Sequence[ToldEvent]:
+        """The newest events of these kinds, newest first. Goes through those of other kinds that are as new."""
+        newest = (_outbox.c.created_at.desc(), _outbox.c.id.desc())
+        query = select(*_outbox.c).where(_outbox.c.kind.in_(list(kinds))).order_by(*newest).limit(count)
+        return [
+            ToldEvent(
+                event=OutboxEvent(id=row.id, kind=row.kind, payload=row.payload, created_at=row.created_at),
+                delivered_at=row.delivered_at,
+                error_code=row.error_code,
+            )
+            for row in tx.execute(query)
+        ]
 
     def mark_announced(self, tx: Tx, event_id: str, *, at: datetime) -> None:
         """It was logged and told to listeners."""

@@ -12,7 +12,7 @@ from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.jobs.types import Job, NewJob
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.outbox.repo import OutboxRepo
-from conversation_engine.infra.outbox.types import EventListener, OutboxEvent
+from conversation_engine.infra.outbox.types import EventListener, OutboxEvent, ToldEvent
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import EngineError
 
@@ -80,6 +80,10 @@ class Outbox:
         event = OutboxEvent(id=event_id or new_id(), kind=kind, payload=payload, created_at=self._clock.now())
         self._repo.insert(tx, event)
         self._jobs.enqueue(tx, NewJob(kind=JOB_KIND, key=event.id, payload={}))
+
+    async def newest(self, *kinds: str, count: int) -> Sequence[ToldEvent]:
+        """The newest events of these kinds that are still on record, newest first. One statement."""
+        return await self._database.read(lambda tx: self._repo.list_newest(tx, kinds, count=count))
 
     async def __call__(self, job: Job) -> None:
         """Deliver an event. Raises what the webhook raises: then it is tried again."""

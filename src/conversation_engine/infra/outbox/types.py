@@ -19,5 +19,16 @@ class OutboxEvent:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldEvent:
+    """An event on record, and how far it has come."""
+
+    event: OutboxEvent
+    delivered_at: datetime | None
+    """When the webhook had taken it; `None`: not yet, or there is none."""
+    error_code: str | None
+    """What went wrong with the webhook the last time."""
+
+
 EventListener = Callable[[OutboxEvent], Awaitable[None] | None]
 """Somebody who counts or shows events: a metric, an embedding product. What it raises is logged, and that is all."""

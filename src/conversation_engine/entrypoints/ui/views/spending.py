@@ -8,7 +8,7 @@ import streamlit as st
 
 from conversation_engine.entrypoints.ui import visitor
 from conversation_engine.entrypoints.ui.api import Api, ApiError, Json
-from conversation_engine.entrypoints.ui.words import count, money
+from conversation_engine.entrypoints.ui.words import ago, count, money
 
 SCOPES: Final = ("user", "role", "persona", "conversation", "global")
 PERIODS: Final = ("day", "month", "total")
@@ -85,6 +85,21 @@ def _budgets(api: Api) -> None:
             st.write("Nothing bounds what may be spent, but what the server's settings say. Set a budget below.")
     with st.expander("Set a budget"):
         _new_budget(api)
+    _alerts(api)
+
+
+def _alerts(api: Api) -> None:
+    alerts = api.get("/budgets/alerts", limit=20)["items"]
+    if not alerts:
+        return
+    with st.container(border=True, key="card-alerts"):
+        st.subheader("Alerts", anchor=False)
+        for alert in alerts:
+            whom = "everybody together" if alert["scope"] == "global" else f"{alert['scope']} {alert['subject']}"
+            what = "was refused a turn" if alert["kind"] == "budget.refused" else f"has used {alert['percent']} %"
+            undelivered = " · the webhook has not taken it" if alert["error_code"] and not alert["delivered_at"] else ""
+            st.markdown(f"**{whom}** {what}")
+            st.caption(f"{ago(alert['at'])} · a {alert['period']} ({alert['period_name']}){undelivered}")
 
 
 def _budget(api: Api, budget: Json) -> None:
