@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks import (
+    cancels,
     cpu_per_chunk,
     dialects,
     model_stream,
@@ -30,6 +31,7 @@ MEASURES: dict[str, Callable[[bool], list[Bar]]] = {
     "resume": resume.measure,
     "watchers": watchers.measure,
     "signals": signals.measure,
+    "cancels": cancels.measure,
     "windows": windows.measure,
     "retrieval": retrieval.measure,
 }

