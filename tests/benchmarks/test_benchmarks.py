@@ -17,6 +17,7 @@ SAYS = {
     "startup": "server answers /readyz",
     "resume": "statements of a resumption",
     "watchers": "kB a watcher",
+    "cancels": "connection is closed",
     "signals": "NOTIFY",
     "windows": "the index of words on PostgreSQL",
     "retrieval": "postgresql, 2000 passages",
