@@ -31,7 +31,8 @@ def load_settings() -> "Settings":
         raise BadSettingsError(f"The environment has settings that make no sense. {wrong}.") from error
     except SettingsError as error:  # its own sentence names the field, never the value
         raise BadSettingsError(f"The environment has a setting that is not JSON: {error}.") from None
-    logs.configure(settings.log_level if "log_level" in settings.model_fields_set else "WARNING")
+    level = settings.log_level if "log_level" in settings.model_fields_set else "WARNING"
+    logs.configure(level, settings.log_format)
     return settings
 
 

@@ -37,7 +37,8 @@ def serve(
     if settings.host not in LOOPBACK_HOSTS and not settings.secret:
         raise SecretRequiredError(settings.host)
     with _listening(settings.host, settings.port) as listener:
-        _print_directions(settings, port=listener.getsockname()[1])
+        if settings.log_format == "text":  # else a machine reads what is written there
+            _print_directions(settings, port=listener.getsockname()[1])
         _serve(settings, listener)
 
 

@@ -20,7 +20,7 @@ def serve_until_stopped(settings: "Settings", listener: socket.socket) -> int:
 
     from conversation_engine.infra.observability import logs
 
-    logs.configure(settings.log_level)  # a server tells what it does, unlike a command
+    logs.configure(settings.log_level, settings.log_format)  # a server tells what it does, unlike a command
 
     config = uvicorn.Config(
         APPLICATION,
@@ -29,6 +29,7 @@ def serve_until_stopped(settings: "Settings", listener: socket.socket) -> int:
         http="httptools",
         access_log=False,
         log_level="warning",
+        log_config=None if settings.log_format == "ecs" else uvicorn.config.LOGGING_CONFIG,
         timeout_graceful_shutdown=int(settings.grace_seconds) + 1,
     )
     server = uvicorn.Server(config)

@@ -14,5 +14,5 @@ def worker() -> None:
     from conversation_engine.infra.observability import logs
 
     settings = load_settings()
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     asyncio.run(work(settings))

@@ -49,7 +49,7 @@ def keep_workers(settings: "Settings", listener: socket.socket) -> int:
     A worker that dies is started again. One that cannot start the first time ends all of them: the reason would be
     the same for each. A second Ctrl-C does not wait for replies.
     """
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     supervisor = _Supervisor(listener, grace_seconds=settings.grace_seconds, notes=sharing.make())
     previous = {number: signal.signal(number, supervisor.hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

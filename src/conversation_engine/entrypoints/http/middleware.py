@@ -22,6 +22,7 @@ LINGER_SECONDS: Final = 2.0
 UPLOADS: Final = (("POST", "/documents"), ("POST", "/account/import"), ("PUT", "/ui/_stcore/upload_file/"))
 """Where files come in: the API, and the web page's own way to its server."""
 _GOOD_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _log = get_logger(__name__)
 
 
@@ -55,6 +56,7 @@ class TrailingSlash:
 class RequestId:
     """Takes the caller's `X-Request-ID` or makes one, puts it into every log line and back into the answer.
 
+    So does the id of the trace that the request is part of (`traceparent`, W3C Trace Context).
     What is counted of requests (`RequestMeter`) is noted here, too: a layer of its own would cost at every chunk.
     Headers that are to be on every answer (`answer_headers_of`) go out here too, whoever made the answer.
     """
@@ -68,7 +70,9 @@ class RequestId:
             return
         meter: RequestMeter | None = getattr(scope["app"].state, "request_meter", None)
         noted = None if meter is None else meter.begin()
-        given = Headers(scope=scope).get("x-request-id", "")
+        headers_in = Headers(scope=scope)
+        given = headers_in.get("x-request-id", "")
+        ids = trace_of(headers_in.get("traceparent", ""))
         request_id = given if _GOOD_REQUEST_ID.fullmatch(given) else new_id()
 
         async def send_with_id(message: Message) -> None:
@@ -82,11 +86,17 @@ class RequestId:
             await send(message)
 
         try:
-            with structlog.contextvars.bound_contextvars(request_id=request_id):
+            with structlog.contextvars.bound_contextvars(request_id=request_id, **ids):
                 await self._app(scope, receive, send_with_id)
         finally:
             if noted is not None:
                 noted.end(scope)
+
+
+def trace_of(traceparent: str) -> dict[str, str]:
+    """What log lines are to say of the trace; nothing where there is none."""
+    found = _TRACEPARENT.fullmatch(traceparent)
+    return {"trace_id": found[1]} if found and found[1].strip("0") else {}
 
 
 def _protect(headers: MutableHeaders, *, is_encrypted: bool) -> None:

@@ -7,10 +7,13 @@ local variables.
 
 import logging
 import sys
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 import structlog
 
+from conversation_engine.infra.observability.ecs import EcsFormatter
+
+LogFormat = Literal["text", "ecs"]
 ROOT: Final = "conversation_engine"
 _PLAIN_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -31,16 +34,34 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     )
 
 
-def configure(level: str) -> None:
-    """Write our events of `level` and above to standard error, one line each. Idempotent."""
+def configure(level: str, log_format: LogFormat = "text") -> None:
+    """Write our events of `level` and above to standard error, one line each. Idempotent.
+
+    `ecs`: as JSON, and so are the warnings of all other libraries: nothing else is to be between the lines.
+    """
     logger = logging.getLogger(ROOT)
     logger.setLevel(level)
     logger.propagate = False
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(EventFormatter())
+    handler = _Handler()
+    handler.setFormatter(EcsFormatter(ours=ROOT) if log_format == "ecs" else EventFormatter())
+    for handled in (logger, logging.getLogger()):
+        for old in [old for old in handled.handlers if isinstance(old, _Handler)]:
+            handled.removeHandler(old)
     logger.addHandler(handler)
+    if log_format == "ecs":
+        logging.getLogger().addHandler(handler)
+        logging.captureWarnings(True)
+
+
+class _Handler(logging.Handler):
+    """Writes to whatever standard error is at the moment. A class of our own, so that it is known again."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(self.format(record) + "\n")  # one write: lines of several processes do not mix
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001 - as in the library: logging must not break what it tells of
+            self.handleError(record)
 
 
 class EventFormatter(logging.Formatter):

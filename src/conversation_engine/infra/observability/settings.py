@@ -1,11 +1,18 @@
 """Knobs of what operators see."""
 
+from typing import Literal
+
 from pydantic import BaseModel, Field, SecretStr
 
 
 class ObservabilitySettings(BaseModel):
-    """Metrics."""
+    """Logs and metrics."""
 
+    log_format: Literal["text", "ecs"] = Field(
+        "text",
+        description="How events are written to standard error: `text` for people, `ecs` as JSON in the names of the "
+        "Elastic Common Schema, one event a line.",
+    )
     metrics_token: SecretStr | None = Field(
         None,
         min_length=16,
