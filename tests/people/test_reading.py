@@ -1,5 +1,7 @@
 """Reading files of others: whatever is in them, what comes out can be written."""
 
+import contextlib
+import functools
 import io
 import json
 from typing import Any
@@ -17,7 +19,7 @@ from conversation_engine.people.moves.types import Problem
 from tests.people.files import CHATGPT, CLAUDE, LIBRECHAT
 
 CHATBOTUI = {"id": 7, "name": "Talk", "messages": [{"role": "user", "content": "Hi"}], "model": {"id": "gpt-4"}}
-OWN = {
+OWN: dict[str, Any] = {
     "id": "018f353b-51ec-7c12-87b3-177a85189869",
     "user_id": "ada",
     "created_at": "2024-05-01T12:00:00Z",
@@ -102,6 +104,23 @@ class TestForms:
             assert one.parent_key in seen
             seen.add(one.key)
         assert all(problem.position.startswith("[0]") for problem in (*problems, *found.problems))
+
+    @pytest.mark.parametrize("file", FILES)
+    def test_a_value_that_is_very_deep_is_a_value_like_others(self, file: Any) -> None:
+        for index in range(len(places_in(file))):
+            value = json.loads(json.dumps(file))
+            holder, name = places_in(value)[index]
+            holder[name] = functools.reduce(lambda inner, _: [inner], range(5000), [])
+            with contextlib.suppress(MalformedError):
+                in_order(read(Entry(position="", value=value)).messages)
+
+    @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2024-05-01T12:00:00"])
+    def test_a_time_that_is_no_instant_is_malformed(self, at: str) -> None:
+        with pytest.raises(MalformedError):
+            read(Entry(position="", value={**OWN, "created_at": at}))
+        [first] = OWN["messages"]
+        found = read(Entry(position="", value={**OWN, "messages": [{**first, "created_at": at}]}))
+        assert [problem.position for problem in found.problems] == ["messages[0]"]
 
     def test_chatbot_ui_has_neither_ids_nor_times(self) -> None:
         found = read(Entry(position="history[0]", value=CHATBOTUI))

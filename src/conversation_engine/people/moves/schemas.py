@@ -1,10 +1,11 @@
 """The JSON form of conversations: what is written, what is read again, and its documented schema."""
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from conversation_engine.domains.conversations.types import (
     BusyPolicy,
@@ -17,6 +18,16 @@ from conversation_engine.domains.conversations.types import (
 from conversation_engine.domains.feedback.types import Feedback, Verdict
 from conversation_engine.insights.calls.types import RecordedCall
 from conversation_engine.people.moves.types import CALL_ELSEWHERE, FORMAT, VERSION, Problem, Report, Said
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("it is before the first day or after the last") from error
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class ModelCallEntry(BaseModel):
@@ -38,7 +49,7 @@ class ModelCallEntry(BaseModel):
     cost: Decimal | None = Field(description="US dollars; null: unknown.")
     finish_reason: str | None
     error_code: str | None
-    created_at: AwareDatetime
+    created_at: Moment
 
     @staticmethod
     def of(call: RecordedCall) -> "ModelCallEntry":
@@ -60,7 +71,7 @@ class MessageEntry(BaseModel):
     is_pinned: bool = False
     metadata: JsonObject = {}
     model_call: ModelCallEntry | None = Field(None, description="The model call that made it.")
-    created_at: AwareDatetime
+    created_at: Moment
 
     @staticmethod
     def of(said: Said) -> "MessageEntry":
@@ -93,8 +104,8 @@ class FeedbackEntry(BaseModel):
     helped: str = ""
     hindered: str = ""
     tags: list[str] = []
-    created_at: AwareDatetime
-    updated_at: AwareDatetime
+    created_at: Moment
+    updated_at: Moment
 
     @staticmethod
     def of(feedback: Feedback) -> "FeedbackEntry":
@@ -129,10 +140,10 @@ class ConversationHead(BaseModel):
     input_tokens: int = Field(0, ge=0, lt=2**62)
     output_tokens: int = Field(0, ge=0, lt=2**62)
     total_cost: Decimal = Field(Decimal(0), ge=0, lt=1_000_000, description="US dollars of all its model calls.")
-    created_at: AwareDatetime
-    updated_at: AwareDatetime
-    last_message_at: AwareDatetime | None = None
-    ended_at: AwareDatetime | None = None
+    created_at: Moment
+    updated_at: Moment
+    last_message_at: Moment | None = None
+    ended_at: Moment | None = None
 
     @staticmethod
     def head_of(conversation: Conversation) -> "ConversationHead":
@@ -184,7 +195,7 @@ class ConversationFile(BaseModel):
 
     format: Literal["conversation-engine"] = FORMAT
     version: Literal[1] = VERSION
-    exported_at: AwareDatetime
+    exported_at: Moment
     conversations: list[ConversationEntry]
 
 

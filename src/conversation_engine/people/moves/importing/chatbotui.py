@@ -24,7 +24,8 @@ ROLES: Final = {known.value: known for known in MessageRole}
 
 def read(value: Mapping[str, Any], position: str) -> Found:
     """The conversation. Raises MalformedError."""
-    key = note(value["id"]) if isinstance(value.get("id"), str) else str(value.get("id") or "")
+    known = value["id"]
+    key = str(known) if isinstance(known, int) else note(known)
     if not key:
         raise MalformedError("It has no `id`.")
     problems: list[Problem] = []

@@ -64,7 +64,7 @@ def read(value: Mapping[str, Any], position: str) -> Found:
 def _key(value: Mapping[str, Any], messages: list[Read]) -> str:
     """For old files, whose conversations have no id: the first node and the time stay as they are."""
     first = messages[0].key if messages else ""
-    return hashlib.sha256(f"{value.get('create_time')} {first}".encode()).hexdigest()
+    return hashlib.sha256(f"{moment(value.get('create_time'))} {first}".encode(errors="replace")).hexdigest()
 
 
 def _message(key: str, node: Mapping[str, Any], position: str) -> list[Read]:

@@ -20,13 +20,13 @@ def read(value: Mapping[str, Any], position: str) -> Found:
         at = inside(position, f"messages[{index}]")
         try:
             messages.append(_message(MessageEntry.model_validate(one), at))
-        except ValidationError as error:
+        except (ValidationError, RecursionError) as error:
             problems.append(Problem(position=at, sentence=_fault(error)))
             if isinstance(one, dict):
                 messages += silent(one.get("id"), one.get("parent_id"), at)
     try:
         entry = ConversationEntry.model_validate({**value, "messages": [], "other_model_calls": []})
-    except ValidationError as error:
+    except (ValidationError, RecursionError) as error:
         raise MalformedError(_fault(error)) from error
     return Found(
         source="conversation-engine",
@@ -66,6 +66,8 @@ def _message(entry: MessageEntry, position: str) -> Read:
     )
 
 
-def _fault(error: ValidationError) -> str:
+def _fault(error: ValidationError | RecursionError) -> str:
+    if isinstance(error, RecursionError):  # pydantic words what it was given
+        return "It is nested too deeply."
     first = error.errors(include_url=False, include_input=False)[0]
     return f"`{'.'.join(map(str, first['loc']))}`: {first['msg']}."

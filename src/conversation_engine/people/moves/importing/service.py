@@ -90,6 +90,8 @@ class ImportService:
                 yield Problem(position=entry.position, sentence=error.sentence)
             except EngineError as error:
                 yield Problem(position=entry.position, sentence=error.detail)
+            except RecursionError:
+                yield Problem(position=entry.position, sentence="It is nested too deeply.")
 
     def _prepared(self, owner_id: UserId, found: Found) -> _Ready:
         """Checked by the same rules as what people say here. Raises EngineError, MalformedError."""

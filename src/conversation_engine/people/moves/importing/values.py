@@ -46,7 +46,8 @@ def tables(value: object) -> Iterator[Mapping[str, Any]]:
 def role(value: object, roles: Mapping[str, MessageRole], what: str) -> MessageRole:
     """What `roles` calls it here. Raises MalformedError."""
     if not isinstance(value, str) or value not in roles:
-        raise MalformedError(f"There is no {what} {str(value)[:50]!r}.")
+        named = f" {text(value)[:50]!r}" if isinstance(value, str) else " of that kind"
+        raise MalformedError(f"There is no {what}{named}.")
     return roles[value]
 
 
