@@ -52,7 +52,7 @@ class TestMeasures:
         assert better.is_held
         assert cpu.unit == " ms"
         printed = capsys.readouterr().out
-        assert "38 strong follow-ups, 38 new topics" in printed
+        assert f"{len(FOLLOW_UPS)} strong follow-ups, {len(NEW_TOPICS)} new topics" in printed
         assert "pronouns" in printed
 
     def test_rewrites_are_judged_next_to_the_two_simple_ways(

@@ -9,6 +9,8 @@ from itertools import pairwise
 from math import exp, log1p
 from typing import Final
 
+from conversation_engine.domains.context.questions.meaning import Meanings
+from conversation_engine.domains.context.questions.nearness import Nearness
 from conversation_engine.domains.context.questions.talk import Asked, Talk
 from conversation_engine.domains.context.questions.words import (
     DEMONSTRATIVE,
@@ -40,6 +42,11 @@ _AUXILIARY: Final = _BEING | listed("do does did can could will would should has
 _PREPOSITION: Final = listed("of in for about with between from to on by as into at")
 _POSSESSIVE: Final = listed("his her its their my your our")
 _SPEAKER: Final = listed("i my me we our i'm")
+_EASY: Final = listed(
+    """possible safe legal illegal easy hard difficult good bad better best worth healthy dangerous necessary normal
+    common important useful wise rude okay ok true likely cheaper wrong take takes took cost costs mean means help"""
+)
+"""Between an `it` that means nothing and what follows: `is it safe to`, `does it take to`."""
 _POINTING: Final = (
     "personal.before_name",
     "demonstrative.points",
@@ -60,19 +67,20 @@ _NAME_RARITY: Final = 0.55
 class FollowUpClassifier:
     """Says how likely a question leans on what was said before it."""
 
-    def __init__(self, weights: Mapping[str, float], rarity: Rarity) -> None:
+    def __init__(self, weights: Mapping[str, float], rarity: Rarity, meanings: Meanings) -> None:
         self._weights = weights
         self._rarity = rarity
+        self._nearness = Nearness(meanings)
 
     def probability(self, asked: Asked, talk: Talk) -> float:
         """From 0 to 1; 0 when nobody has said anything before."""
         if not talk.heard:
             return 0.0
-        return self.probability_of(features_of(asked, talk, self._rarity))
+        return logistic(self._weights, self.features(asked, talk))
 
-    def probability_of(self, features: Features) -> float:
-        """The same from the features."""
-        return logistic(self._weights, features)
+    def features(self, asked: Asked, talk: Talk) -> Features:
+        """What the verdict is made from: how the question is put, and how near it is to what was said."""
+        return features_of(asked, talk, self._rarity) | self._nearness.features(asked, talk)
 
 
 def logistic(weights: Mapping[str, float], features: Features) -> float:
@@ -125,7 +133,7 @@ def _pointing(asked: Asked, rarity: Rarity) -> Features:
     """The words that point at something, and whether the question itself says at what."""
     words = [word.lower for word in asked.words]
     last = len(words) - 1
-    personal = [i for i, word in enumerate(words) if word in PERSONAL]
+    personal = [i for i, word in enumerate(words) if word in PERSONAL and not _is_empty(words, i)]
     demonstrative = [i for i, word in enumerate(words) if word in DEMONSTRATIVE]
     named = next((i for i, word in enumerate(asked.words) if _is_name(i, word, rarity)), len(words))
     found = {
@@ -270,6 +278,14 @@ def _points(words: Sequence[str], index: int) -> bool:
     if words[index] != "that" or index == len(words) - 1:
         return True
     return index > 0 and words[index - 1] in _BEFORE_THAT
+
+
+def _is_empty(words: Sequence[str], index: int) -> bool:
+    """Whether an `it` stands for what follows: `is it safe to travel`."""
+    following = words[index + 1 : index + 3]
+    return (
+        words[index] == "it" and len(following) == 2 and following[0] in _EASY and following[1] in ("to", "that", "if")
+    )
 
 
 def _is_alone(words: Sequence[str], start: int) -> bool:

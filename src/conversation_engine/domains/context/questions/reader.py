@@ -15,7 +15,7 @@ class QuestionReader:
     """Everything that can be said of a question without asking a model: a few milliseconds, however long the talk."""
 
     def __init__(self, weights: Weights, *, intents: Mapping[str, Sequence[str]]) -> None:
-        self._follow_ups = FollowUpClassifier(weights.follow_up, weights.rarity)
+        self._follow_ups = FollowUpClassifier(weights.follow_up, weights.rarity, weights.meanings)
         self._rewriter = QuestionRewriter(
             weights.terms, weights.rarity, follow_ups=self._follow_ups, threshold=weights.terms_threshold
         )

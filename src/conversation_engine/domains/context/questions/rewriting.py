@@ -78,9 +78,15 @@ class QuestionRewriter:
         """
         for index in range(len(talk.heard) - 1, -1, -1):
             one = talk.heard[index]
-            if one.is_question and self._follow_ups.probability(Asked.of(one.said.text), talk.before(index)) < most:
+            if one.is_question and self._leaning(talk, index) < most:
                 return one
         return talk.questions[0] if talk.questions else None
+
+    def _leaning(self, talk: Talk, index: int) -> float:
+        if index not in talk.leaning:
+            asked = Asked.of(talk.heard[index].said.text)
+            talk.leaning[index] = self._follow_ups.probability(asked, talk.before(index))
+        return talk.leaning[index]
 
     def candidates(self, asked: Asked, talk: Talk) -> Terms:
         """Every word of the talk that says something and that the question lacks."""

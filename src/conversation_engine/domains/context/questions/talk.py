@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
+from conversation_engine.domains.context.questions.meaning import Gist
 from conversation_engine.domains.context.questions.words import Word, content_stems, words_of
 
 QUESTIONS_READ: Final = 8
@@ -62,8 +63,12 @@ class Heard:
 class Talk:
     """The newest messages before a question, oldest first."""
 
-    def __init__(self, heard: Sequence[Heard]) -> None:
+    def __init__(self, heard: Sequence[Heard], *, gists: dict[tuple[str, ...], Gist] | None = None) -> None:
         self.heard = heard
+        self.gists = {} if gists is None else gists
+        """What texts mean, by their words: filled by who reads them, shared with the talks before this one."""
+        self.leaning: dict[int, float] = {}
+        """How likely `heard[index]` is a follow-up: filled by who looks."""
         self.questions = [one for one in heard if one.is_question]
         self.replies = [one for one in heard if not one.is_question]
 
@@ -83,7 +88,7 @@ class Talk:
 
     def before(self, index: int) -> "Talk":
         """What was said before `heard[index]`."""
-        return Talk(self.heard[:index])
+        return Talk(self.heard[:index], gists=self.gists)
 
     @cached_property
     def all_questions(self) -> frozenset[str]:

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from conversation_engine.domains.context.questions.meaning import Meanings, load_meanings
 from conversation_engine.domains.context.questions.words import Rarity
 
 FILE: Final = Path(__file__).with_name("understanding.json")
@@ -17,6 +18,7 @@ class Weights:
     """Weights by feature, `bias` among them; thresholds are probabilities."""
 
     rarity: Rarity
+    meanings: Meanings
     follow_up: Mapping[str, float]
     terms: Mapping[str, float]
     terms_threshold: float
@@ -26,10 +28,11 @@ class Weights:
 
 @cache
 def load_weights(file: Path = FILE) -> Weights:
-    """Read them: two or three milliseconds, once a process."""
+    """Read them and `meanings.bin`: some milliseconds, once a process."""
     learnt = json.loads(file.read_text(encoding="utf-8"))
     return Weights(
         rarity=rarity_from(learnt["rarity"]),
+        meanings=load_meanings(),
         follow_up=learnt["follow_up"],
         terms=learnt["terms"]["weights"],
         terms_threshold=learnt["terms"]["threshold"],
