@@ -7,11 +7,13 @@ server does the same beside answering; this one goes on when no server is left, 
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
+from conversation_engine.entrypoints.worker.metrics import MetricsPage
+from conversation_engine.infra.observability.errors import MetricsPortTakenError
 from conversation_engine.infra.observability.logs import get_logger
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -21,13 +23,28 @@ _log = get_logger(__name__)
 async def work(settings: Settings) -> None:
     """Work until SIGINT or SIGTERM, then let the turns that run here end. Many may work on one database.
 
-    Raises SchemaMismatchError for a database of another version.
+    Raises SchemaMismatchError for a database of another version, MetricsPortTakenError.
     """
     with _stop_signal() as stopped:
-        async with ConversationEngine(settings) as engine:
-            _log.info("worker.started", database=engine.database.url)
+        async with ConversationEngine(settings) as engine, _told(engine) as port:
+            _log.info("worker.started", database=engine.database.url, metrics_port=port)
             await stopped.wait()
     _log.info("worker.stopped")
+
+
+@contextlib.asynccontextmanager
+async def _told(engine: ConversationEngine) -> AsyncIterator[int | None]:
+    """Its metrics are answered where CE_WORKER_METRICS_PORT says, which is told."""
+    port = engine.settings.worker_metrics_port
+    if port is None:
+        yield None
+        return
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            own = await stack.enter_async_context(MetricsPage(engine).listening(port))
+        except OSError as error:
+            raise MetricsPortTakenError(port) from error
+        yield own
 
 
 @contextlib.contextmanager

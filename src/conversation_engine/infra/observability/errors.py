@@ -24,3 +24,15 @@ class MetricsTokenRequiredError(EngineError):
 
     def __init__(self) -> None:
         super().__init__("Send the metrics' own token: `Authorization: Bearer …`, as CE_METRICS_TOKEN says.")
+
+
+class MetricsPortTakenError(EngineError):
+    """The port of a worker's metrics is taken, or not ours to take."""
+
+    code = "metrics_port_taken"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"Cannot listen on port {port}. Stop what is using it, or set CE_WORKER_METRICS_PORT otherwise."
+        )

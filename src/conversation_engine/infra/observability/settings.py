@@ -19,3 +19,10 @@ class ObservabilitySettings(BaseModel):
         description="What Prometheus must send as a bearer token to read `/metrics`. Unset: only this machine may read "
         "it, and not through a proxy.",
     )
+    worker_metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port on which `convo worker` answers `/metrics`: on loopback, or everywhere with a metrics token. "
+        "Unset: none.",
+    )
