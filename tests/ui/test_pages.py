@@ -1,5 +1,6 @@
 """What each page shows and does, without a browser."""
 
+import json
 import time
 from typing import Any
 
@@ -13,6 +14,7 @@ from conversation_engine.entrypoints.ui.look import options
 from conversation_engine.entrypoints.ui.mount import SCRIPT
 from conversation_engine.kernel.people import Role
 from conversation_engine.testing import Fail, Say
+from tests.people.files import CHATGPT
 from tests.ui.conftest import House
 
 
@@ -172,6 +174,14 @@ class TestHistory:
         assert "Nothing here yet" in words_of(shown(ada, "history"))
         ada.post("/conversations", {"title": "About boats"})
         assert "About boats" in words_of(shown(ada, "history"))
+
+    def test_a_file_is_brought_in_and_what_is_wrong_with_it_told(self, ada: Api) -> None:
+        test = shown(ada, "history")
+        test.file_uploader[0].upload("conversations.json", json.dumps([7, *CHATGPT]).encode(), "application/json")
+        button(test, "Bring in").click().run()
+        assert "1 conversation added, 1 thing left out." in words_of(test)
+        assert [text.value for text in test.text] == ["[0]: It is no conversation."]
+        assert "**Boats**" in words_of(test)
 
     def test_each_and_all_can_be_taken_along(self, house: House, ada: Api, tess: Api) -> None:
         session = a_session(house, tess, ada)

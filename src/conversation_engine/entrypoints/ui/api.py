@@ -15,6 +15,8 @@ CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
 SILENCE_SECONDS: Final = 45.0
 """How long a stream may say nothing; the API's heartbeat comes every 15 s."""
+FILE_SECONDS: Final = 900.0
+"""How long a file may be worked through: 200 MB take a minute or two."""
 UNREACHABLE: Final = "The server does not answer. Nothing that was said is lost; try again in a moment."
 
 
@@ -73,6 +75,10 @@ class Api:
     def download(self, path: str, **query: Any) -> bytes:
         """A file, whole."""
         return self._answer("GET", path, params=_given(query), tries=2).content
+
+    def send(self, path: str, file: bytes) -> Any:
+        """A file as the body; the answer comes when all of it was worked through."""
+        return self._call("POST", path, content=file, timeout=httpx2.Timeout(FILE_SECONDS, connect=CONNECT_SECONDS))
 
     @contextmanager
     def stream(self, method: str, path: str, **options: Any) -> Iterator[httpx2.Response]:

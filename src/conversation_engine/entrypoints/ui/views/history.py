@@ -7,6 +7,7 @@ import streamlit as st
 
 from conversation_engine.entrypoints.ui import visitor
 from conversation_engine.entrypoints.ui.api import Json
+from conversation_engine.entrypoints.ui.arrivals import arrivals
 from conversation_engine.entrypoints.ui.downloads import downloads
 from conversation_engine.entrypoints.ui.words import ago, count, money, title_of
 
@@ -24,6 +25,7 @@ def page() -> None:
         "Show", ["All", "Going on", "Ended"], default="All", label_visibility="collapsed", key="history-state"
     )
     status = {"Going on": "active", "Ended": "completed"}.get(wanted or "All")
+    arrivals(visitor.api())
     found = visitor.api().get("/conversations", status=status, cursor=st.query_params.get("cursor"), limit=20)
     if not found["items"]:
         _nothing(is_filtered=status is not None)
