@@ -188,7 +188,7 @@ def _kind(one: Example, features: Features) -> str:
 
 
 def left_out(questions: Sequence[Example], rows: Sequence[Features], costs: Costs) -> dict[str, list[Guess]]:
-    """What weights that were learnt without a corpus say of its real questions, put to people without replies."""
+    """What weights that were learnt without a corpus say of its real questions."""
     labels, found = [one.label for one in questions], {}
     for corpus in CORPORA:
         inside = [i for i, one in enumerate(questions) if one.corpus != corpus]
