@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 def soon(tmp_path: Path, slow_model: SlowModel, empty_database_url: str) -> Convo:
     """An empty folder, an empty database, and turns of dead processes that are noticed soon."""
     settings = {"CE_LEASE_SECONDS": "2", "CE_SWEEP_SECONDS": "0.2", "CE_DATABASE_URL": empty_database_url}
+    settings["TMPDIR"] = str(tmp_path)  # where servers leave their counts that are killed with all their workers
     return Convo(data_dir=tmp_path / "data", settings={**slow_model.settings, **settings})
 
 

@@ -1,5 +1,6 @@
 """Metrics: what is noted, by what it may be told apart, and how several processes are added up."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -200,11 +201,29 @@ class TestWorkersThatShareAPort:
         assert "shop_orders" not in await told_by(metrics)
 
     def test_nothing_is_left_when_the_server_has_ended(self) -> None:
-        folder = sharing.make()
+        folder, held = sharing.make()
         (folder / "counter_0.db").touch()
         sharing.remove(folder)
         sharing.remove(folder)
+        os.close(held)
         assert not folder.exists()
+
+    def test_what_a_server_left_that_was_killed_with_all_workers_goes_with_the_next_start(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        killed, held = sharing.make()
+        (killed / "counter_0.db").touch()
+        in_worker = os.dup(held)  # a worker has it as long as it lives
+        os.close(held)
+        others, of_others = sharing.make()
+        assert killed.exists()
+        os.close(in_worker)
+        last, of_last = sharing.make()
+        assert not killed.exists()
+        assert set(tmp_path.iterdir()) == {others, last}
+        os.close(of_others)
+        os.close(of_last)
 
 
 def note(

@@ -60,11 +60,11 @@ def keep_workers(settings: "Settings", listener: socket.socket) -> int:
 
 
 class _Supervisor:
-    def __init__(self, listener: socket.socket, *, grace_seconds: float, notes: Path) -> None:
-        """`notes`: the folder in which the workers count together; it goes with the last of them."""
+    def __init__(self, listener: socket.socket, *, grace_seconds: float, notes: tuple[Path, int]) -> None:
+        """`notes`: the folder in which the workers count together, and what says that it is theirs."""
         self._listener = listener
         self._grace_seconds = grace_seconds
-        self._notes = notes
+        self._notes, self._notes_held = notes
         self._lifeline, self._held = os.pipe()
         self._requests = 0
         """How often it was asked to stop."""
@@ -111,7 +111,7 @@ class _Supervisor:
         return subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-P", "-m", PROCESS, *map(str, descriptors), str(seat)],
             env={**os.environ, sharing.FOLDER_VARIABLE: str(self._notes)},
-            pass_fds=descriptors,
+            pass_fds=(*descriptors, self._notes_held),
             stdin=subprocess.DEVNULL,
             # Out of the terminal's group: a worker that heard Ctrl-C itself and our SIGTERM would stop half-way.
             process_group=0,
@@ -131,3 +131,4 @@ class _Supervisor:
         os.close(self._held)
         os.close(self._lifeline)
         sharing.remove(self._notes)
+        os.close(self._notes_held)
