@@ -12,9 +12,7 @@ import pytest
 
 from conversation_engine.entrypoints.cli.exit_codes import EXIT_CODES
 from conversation_engine.kernel.errors import Kind
-from tests.cli.scenes import CONVO, PATIENCE_SECONDS, Convo
-
-ENDS_WITHIN_SECONDS = 5.0
+from tests.cli.scenes import CONVO, ENDS_WITHIN_SECONDS, PATIENCE_SECONDS, Convo
 
 
 @contextmanager

@@ -20,6 +20,7 @@ RULES = "messages user 3/minute; messages everybody 100/hour"
 
 SAYS_NOTHING = {
     "/account/erase",
+    "/account/import",
     "/auth/link",
     "/auth/logout",
     "/auth/refresh",

@@ -22,7 +22,7 @@ from tests.http.scenes import EVENT_STREAM, Event, conversation_of, events_in, n
 pytestmark = [pytest.mark.local_model, pytest.mark.slow]
 
 APPLICATION = "conversation_engine.entrypoints.http.app:create_app"
-STOP_SECONDS = 5.0
+STOP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
