@@ -123,10 +123,10 @@ class TestEcs:
         assert "convo.nothing" not in event
 
     def test_what_other_libraries_say_is_an_event_too(self, capsys: pytest.CaptureFixture[str]) -> None:
-        logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+        logging.getLogger("aiohttp.server").warning("Invalid HTTP request received.")
         [event] = events_in(capsys)
         assert (event["event.action"], event["message"]) == (FOREIGN, "Invalid HTTP request received.")
-        assert event["log.logger"] == "uvicorn.error"
+        assert event["log.logger"] == "aiohttp.server"
 
 
 class TestText:

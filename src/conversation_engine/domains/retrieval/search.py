@@ -117,7 +117,7 @@ class Searcher:
     def _note(self, outcome: SearchOutcome, *, is_embedded: bool) -> None:
         recorder = self._recorder
         result = "relevant" if outcome.is_relevant else "irrelevant" if outcome.hits else "empty"
-        recorder.add(SEARCHES, outcome.strategy.value, result)
+        recorder.add(SEARCHES, str(outcome.strategy), result)
         for step, milliseconds in outcome.milliseconds.items():
             recorder.observe(SEARCH_SECONDS, milliseconds / 1000, step)
         if outcome.best_cosine is not None:
