@@ -80,6 +80,13 @@ async def persona_of(client: httpx2.AsyncClient) -> str:
     return f"/personas/{response.json()['id']}"
 
 
+async def kept_in(app: FastAPI) -> list[tuple[str, Any]]:
+    """The fingerprint and the answer of every key that was used."""
+    database = app.state.services[BudgetService]._database
+    query = text("SELECT fingerprint, answer FROM idempotency_keys")
+    return await database.read(lambda tx: [tuple(row) for row in tx.execute(query)])
+
+
 def keyed(key: str) -> dict[str, str]:
     return {"Idempotency-Key": key}
 
@@ -147,7 +154,9 @@ class TestServicesThatKnowNothingOfKeys:
     ) -> None:
         monkeypatch.setattr("conversation_engine.infra.idempotency.answers.LOOKS", 2)
         path, body = await persona_of(admin), {"profile": EDITED}
-        once = Once.of("k-17", "PUT", path, "", json.dumps(body, sort_keys=True, separators=(",", ":")))
+        once = Once.of(
+            "k-17", app.state.key_salt, "PUT", path, "", json.dumps(body, sort_keys=True, separators=(",", ":"))
+        )
         database = app.state.services[BudgetService]._database
         ledger = IdempotencyLedger(database, clock=SystemClock(), hours=1)
         await database.write(lambda tx: ledger.claim(tx, once, owner_id="root"))
@@ -167,11 +176,29 @@ class TestServicesThatKnowNothingOfKeys:
             assert (await admin.put("/budgets", json=body, headers=keyed("k-18"))).status_code == 500
         assert (await admin.put("/budgets", json=body, headers=keyed("k-18"))).status_code == 200
 
+    async def test_what_a_body_says_cannot_be_guessed_by_its_fingerprint(
+        self, app: FastAPI, admin: httpx2.AsyncClient
+    ) -> None:
+        body = {"login": "eve", "password": "a password of eve's"}
+        assert (await admin.post("/users", json=body, headers=keyed("k-21"))).status_code == 201
+        said = json.dumps(body, sort_keys=True, separators=(",", ":"))
+        [(fingerprint, _)] = await kept_in(app)
+        assert fingerprint != Once.of("k-21", "POST", "/users", "", said).fingerprint
+        assert fingerprint == Once.of("k-21", app.state.key_salt, "POST", "/users", "", said).fingerprint
+
+    async def test_who_is_erased_is_in_no_answer_that_others_were_given(
+        self, app: FastAPI, admin: httpx2.AsyncClient
+    ) -> None:
+        user = (await admin.post("/users", json={"login": "eve"}, headers=keyed("k-22"))).json()
+        assert user["id"] in str(await kept_in(app))
+        erased = await admin.post(f"/users/{user['id']}/erase", json={"confirm": user["id"]}, headers=keyed("k-23"))
+        assert erased.status_code == 200
+        assert user["id"] not in str(await kept_in(app))
+
     async def test_a_secret_is_not_kept(self, app: FastAPI, admin: httpx2.AsyncClient) -> None:
         user = (await admin.post("/users", json={"login": "eve"}, headers=keyed("k-19"))).json()
         links = [(await admin.post(f"/users/{user['id']}/link", headers=keyed("k-20"))).json()["url"] for _ in range(2)]
         assert links[0] != links[1]
-        database = app.state.services[BudgetService]._database
-        rows = await database.read(lambda tx: tx.execute(text("SELECT key, answer FROM idempotency_keys")).all())
-        assert [row.key for row in rows] == ["k-19"]
-        assert json.dumps(links)[:20] not in str(rows)
+        [(_, answer)] = await kept_in(app)
+        assert user["id"] in str(answer)
+        assert not any(link in str(answer) for link in links)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 
 from conversation_engine.domains.users.schemas import (
     AuditEventOut,
@@ -27,7 +27,7 @@ from conversation_engine.domains.users.types import NewUser, UserFilter
 from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.audit.types import AuditFilter
 from conversation_engine.infra.web.access import Caller, service_of
-from conversation_engine.infra.web.once import OnceRoute
+from conversation_engine.infra.web.once import NOT_KEPT, OnceRoute
 from conversation_engine.infra.web.paths import UserPath
 from conversation_engine.kernel.ids import UserId
 from conversation_engine.kernel.people import Role
@@ -128,10 +128,9 @@ async def set_password(user_id: UserPath, body: SetPasswordIn, caller: Caller, a
     await accounts.set_password(caller, user_id, body.password)
 
 
-@router.post("/users/{user_id}/link", status_code=201)
-async def make_link(user_id: UserPath, caller: Caller, sign_ins: SignIns, response: Response) -> LinkOut:
+@router.post("/users/{user_id}/link", status_code=201, dependencies=[NOT_KEPT])
+async def make_link(user_id: UserPath, caller: Caller, sign_ins: SignIns) -> LinkOut:
     """A one-time link that signs this user in; pass it on by a way that you trust."""
-    response.headers["cache-control"] = "no-store"
     return LinkOut(url=await sign_ins.make_link(caller, user_id))
 
 

@@ -1,5 +1,6 @@
 """Bearer tokens: signed, expiring, for us alone."""
 
+import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -58,6 +59,10 @@ class TokenService:
         self._link_audience = f"{audience}#sign-in-link"
         self._clock = clock
         self._verified = lru_cache(maxsize=REMEMBERED_TOKENS)(self._verify_signed)
+
+    def derived(self, purpose: str) -> bytes:
+        """A secret for another purpose, 32 bytes. It changes with the secret that signs."""
+        return hmac.digest(self._secret.encode(), purpose.encode(), "sha256")
 
     def issue(self, principal: Principal, *, lifetime: timedelta) -> str:
         """A token that says who `principal` is, for `lifetime` from now."""

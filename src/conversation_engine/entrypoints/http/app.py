@@ -95,6 +95,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
             app.state.authenticate = Authenticator(tokens, engine.accounts.revocations, other)
             keys = IdempotencyLedger(engine.database, clock=engine.clock, hours=settings.idempotency_hours)
             app.state.answer_once = AnswerBook(keys).answer
+            app.state.key_salt = tokens.derived("idempotency keys")
             app.state.services = {**_services(engine), SignInService: sign_ins}
             app.state.is_database_ready = engine.is_database_ready
             app.state.meter = engine.meter

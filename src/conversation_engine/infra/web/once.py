@@ -29,9 +29,9 @@ async def _once(
     return None if idempotency_key is None else await _told(request, idempotency_key)
 
 
-async def _told(request: Request, key: str) -> Once:
+async def _told(request: Request, key: str, *salt: bytes) -> Once:
     path = request.url.path.rstrip("/")
-    return Once.of(key, request.method, path, request.url.query, await _said(request))
+    return Once.of(key, *salt, request.method, path, request.url.query, await _said(request))
 
 
 async def _said(request: Request) -> bytes:
@@ -47,6 +47,12 @@ RequestOnce = Annotated[Once | None, Depends(_once)]
 """Who takes one passes it to the service; the same request is told by method, path, query and what the body says."""
 
 
+async def _no_store(response: Response) -> None:
+    response.headers["cache-control"] = "no-store"
+
+
+NOT_KEPT: Final = Depends(_no_store)
+"""Of a route whose answer is a secret, or names somebody who is gone: neither we keep it nor anybody on the way."""
 _HEADER: Final = "idempotency-key"
 _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _PARAMETER: Final = {
@@ -101,8 +107,8 @@ def _once_handler(handle: Handler) -> Handler:
             return await handle(request)
         answer_once: AnswerOnce = request.app.state.answer_once
         caller = await caller_of(request)
-        once = await _told(request, key)
-
+        salt: bytes = request.app.state.key_salt  # a body may hold a password: nobody is to guess it by its hash
+        once = await _told(request, key, salt)
         response: Response | None = None
 
         async def act() -> KeptAnswer | None:

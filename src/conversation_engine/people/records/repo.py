@@ -21,8 +21,8 @@ NOBODY: Final = "erased"
 OWNER: Final = "owner_id"
 ALSO_THEIRS: Final = {"users": "id", "persona_shares": "user_id", "feedback": "author_id"}
 """Tables where another column says whose a row is; in `feedback` beside the owner of the conversation."""
-MENTIONING: Final = ("jobs", "outbox")
-"""Tables whose `payload` may name people: work and events on their way."""
+MENTIONING: Final = {"jobs": "payload", "outbox": "payload", "idempotency_keys": "answer"}
+"""Columns that may name people: work and events on their way, answers that others were given."""
 STAYS: Final = frozenset({"llm_requests"})
 
 
@@ -46,7 +46,8 @@ class RecordRepo:
             if table.name not in STAYS | {"audit_events"}:
                 erased[table.name] = tx.execute(delete(table).where(theirs)).rowcount
         for name in MENTIONING:
-            erased[name] = tx.execute(delete(_table(name)).where(_mentions(name, user_id))).rowcount
+            mentioning = tx.execute(delete(_table(name)).where(_mentions(name, user_id))).rowcount
+            erased[name] = erased.get(name, 0) + mentioning
         erased["audit_events"] = self._disown_deeds(tx, user_id)
         return {name: count for name, count in erased.items() if count}
 
@@ -116,10 +117,18 @@ def _which(table: Table, user_id: UserId, known: dict[str, ColumnElement[bool]])
 
 
 def _mentions(name: str, user_id: UserId) -> ColumnElement[bool]:
-    """Whether a payload has the id as one of its texts; SQLite keeps other letters than ASCII escaped."""
-    payload = cast(_table(name).c.payload, Text)
-    forms = {json.dumps(user_id), json.dumps(user_id, ensure_ascii=False)}
-    return or_(*(payload.contains(form, autoescape=True) for form in sorted(forms)))
+    """Whether a document has the id as one of its texts, or in a text that is a document itself.
+
+    SQLite keeps other letters than ASCII escaped.
+    """
+    document = cast(_table(name).c[MENTIONING[name]], Text)
+    forms = _written(user_id)
+    forms |= {outer[1:-1] for inner in forms for outer in _written(inner)}
+    return or_(*(document.contains(form, autoescape=True) for form in sorted(forms)))
+
+
+def _written(text: str) -> set[str]:
+    return {json.dumps(text), json.dumps(text, ensure_ascii=False)}
 
 
 def _deeds_of(user_id: UserId) -> ColumnElement[bool]:

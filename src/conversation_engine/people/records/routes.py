@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from conversation_engine.infra.web.access import Caller, service_of
-from conversation_engine.infra.web.once import OnceRoute
+from conversation_engine.infra.web.once import NOT_KEPT, OnceRoute
 from conversation_engine.infra.web.paths import UserPath
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import UserId
@@ -25,7 +25,7 @@ async def export_own(caller: Caller, records: Records) -> ExportOut:
     return await _export(caller, caller.user_id, records)
 
 
-@router.post("/account/erase")
+@router.post("/account/erase", dependencies=[NOT_KEPT])
 async def erase_own(body: ErasureIn, caller: Caller, records: Records) -> ErasedOut:
     """Forget you, everywhere, for good. `confirm` is your user id (`GET /auth/me`)."""
     return await _erase(caller, caller.user_id, body, records)
@@ -37,7 +37,7 @@ async def export_user(user_id: UserPath, caller: Caller, records: Records) -> Ex
     return await _export(caller, user_id, records)
 
 
-@router.post("/users/{user_id}/erase")
+@router.post("/users/{user_id}/erase", dependencies=[NOT_KEPT])
 async def erase_user(user_id: UserPath, body: ErasureIn, caller: Caller, records: Records) -> ErasedOut:
     """Forget somebody, everywhere, for good. For admins; `confirm` repeats the id."""
     return await _erase(caller, user_id, body, records)
