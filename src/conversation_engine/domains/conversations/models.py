@@ -47,7 +47,7 @@ class ConversationModel(Base):
     window_start: Mapped[int] = mapped_column(Integer, server_default="0")
     """Where the last turn's window began; the next one begins there again while that fits."""
     summarized_through: Mapped[int] = mapped_column(Integer, server_default="0")
-    words_through: Mapped[int] = mapped_column(Integer, server_default="0")
+    words_through: Mapped[int] = mapped_column(Integer, server_default="0", info={"relearned": 0})
     has_pins: Mapped[bool] = mapped_column(Boolean, server_default=false())
     """Whether any message may be pinned: where none is, nobody has to look."""
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JsonType)
@@ -127,4 +127,5 @@ class MessageModel(Base):
             sqlite_where=text("is_pinned"),
             postgresql_where=text("is_pinned"),
         ),
+        {"info": {"parents_first": ("conversation_id", "sequence_number")}},
     )

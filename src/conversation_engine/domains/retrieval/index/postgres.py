@@ -165,6 +165,13 @@ class PostgresIndex:
         )
         self._indexed.add(dimensions)
 
+    def prepare_all_vectors(self, tx: Tx) -> None:
+        """The same for all lengths that there are: in a copy they have come at once."""
+        self.prepare(tx)
+        if self._knows_vectors:
+            for length in tx.scalars(text("SELECT DISTINCT cardinality(vector) FROM chunk_vectors")).all():
+                self.prepare_vectors(tx, dimensions=length)
+
     def stored_terms(self, collection_number: int, terms: Sequence[str]) -> str:
         places: dict[str, list[str]] = {}
         for place, term in enumerate(repeated(terms), start=1):
