@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.migrating import upgrade
 from conversation_engine.engine.settings import Settings
+from conversation_engine.infra.db.base import UtcDateTime
 from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.db.opening import open_database
 from conversation_engine.infra.jobs.repo import JobRepo
 from conversation_engine.infra.jobs.service import MOST_ATTEMPTS, JobQueue
-from conversation_engine.infra.jobs.types import Job, NewJob
+from conversation_engine.infra.jobs.types import DeadJobs, Job, NewJob
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.testing import FakeClock, ScriptedModel
 from tests.conftest import until
@@ -271,3 +273,31 @@ def _later(clock: FakeClock, seconds: float) -> Any:
     later = FakeClock(clock.now())
     later.advance(seconds=seconds)
     return later.now()
+
+
+class TestDeadJobs:
+    async def test_an_operator_has_them_done_after_all_or_forgets_them(
+        self, database: Database, open_queue: OpenQueue
+    ) -> None:
+        reader = Reader()
+        queue = open_queue(reader)
+        for number in range(4):
+            await enqueue(database, queue, NewJob(kind="read" if number else "other", key=str(number), payload={}))
+        await queue.drain()
+        reader.done.clear()
+        for number in range(3):
+            await enqueue(database, queue, NewJob(kind="other", key=f"o{number}", payload={}))
+        bury = text("UPDATE jobs SET died_at = :at, attempts = 5, error_code = 'internal_error' WHERE key <> 'o2'")
+        at = bindparam("at", datetime(2026, 1, 1, tzinfo=UTC), type_=UtcDateTime)
+        await database.write(lambda tx: tx.execute(bury.bindparams(at)))
+        dead = await queue.list_dead()
+        assert sorted(job.key for job in dead) == ["0", "o0", "o1"]
+        first = next(job for job in dead if job.key == "o0")
+        assert await queue.retry(DeadJobs(ids=[first.id])) == 1
+        assert await queue.retry(DeadJobs(ids=[first.id])) == 0, "it is not dead any more"
+        assert await queue.retry(DeadJobs(kind="read")) == 0
+        assert await queue.drop(DeadJobs(kind="other")) == 2
+        queue.register("other", reader)
+        await queue.drain()
+        assert sorted((job.key, job.attempts) for job in reader.done) == [("o0", 1), ("o2", 1)]
+        assert await queue.list_dead() == []

@@ -14,7 +14,9 @@ from conversation_engine.entrypoints.cli import (
     doctor,
     documents,
     evaluate,
+    jobs,
     limits,
+    migrate,
     moves,
     people,
     serve,
@@ -48,6 +50,8 @@ app.add_typer(people.app, name="user")
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(documents.app, name="documents")
 app.add_typer(database.app, name="db")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(migrate.app, name="migrate")
 
 
 def _print_version(is_wanted: bool) -> None:

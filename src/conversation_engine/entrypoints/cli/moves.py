@@ -4,14 +4,13 @@ import asyncio
 import re
 import sys
 import zipfile
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from conversation_engine.entrypoints.cli.configuration import load_settings
+from conversation_engine.entrypoints.cli.stores import store
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import USER_ID_LIMIT_CHARACTERS, ConversationId, UserId, parse_id
 from conversation_engine.kernel.people import Principal, Role
@@ -19,11 +18,10 @@ from conversation_engine.kernel.text import checked_text
 from conversation_engine.people.moves.words import ExportForm
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.progress import Progress, TaskID
 
-    from conversation_engine.engine.engine import ConversationEngine
     from conversation_engine.people.moves.types import Report
 
 IN_ARCHIVES: Final = re.compile(r"(^|/)conversations(-\d+)?\.json$")
@@ -80,7 +78,7 @@ async def _import(paths: list[Path], owner_id: UserId) -> "list[tuple[str, Repor
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     reports = []
-    async with _store() as engine:
+    async with store() as engine:
         with Progress(*columns, console=Console(stderr=True)) as progress:
             for name, size, opened in _files(paths):
                 task = progress.add_task(name, total=size)
@@ -127,7 +125,7 @@ def _told(name: str, report: "Report") -> "Iterator[str]":
 
 
 async def _export(caller: Principal, known: ConversationId | None, form: ExportForm, file: IO[bytes]) -> None:
-    async with _store() as engine:
+    async with store() as engine:
         if known is None:
             export = engine.exports.of_owner(caller.user_id, form)
         else:
@@ -135,19 +133,3 @@ async def _export(caller: Principal, known: ConversationId | None, form: ExportF
         async for piece in export.pieces:
             file.write(piece)
     file.flush()
-
-
-@asynccontextmanager
-async def _store() -> "AsyncIterator[ConversationEngine]":
-    """Over the database alone: no turn is run or recovered for this."""
-    from conversation_engine.engine.engine import ConversationEngine
-    from conversation_engine.engine.migrating import prepare
-    from conversation_engine.infra.db.opening import backend_of
-
-    settings = load_settings()
-    engine = ConversationEngine(settings)
-    try:
-        await prepare(engine.database, is_embedded=backend_of(settings.resolved_database_url) == "sqlite")
-        yield engine
-    finally:
-        await engine.aclose()

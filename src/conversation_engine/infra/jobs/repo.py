@@ -10,7 +10,7 @@ from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.db.functions import upsert_into
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.jobs.models import JobModel
-from conversation_engine.infra.jobs.types import DeadJob, Job, NewJob
+from conversation_engine.infra.jobs.types import DeadJob, DeadJobs, Job, NewJob
 
 _jobs = JobModel.__table__
 
@@ -100,6 +100,15 @@ class JobRepo:
         query = select(_jobs.c.kind, state.label("state"), func.count().label("jobs")).group_by(_jobs.c.kind, "state")
         return {(row.kind, row.state): row.jobs for row in tx.execute(query)}
 
+    def revive(self, tx: Tx, which: DeadJobs, *, now: datetime) -> int:
+        """Let dead jobs be claimed anew, as if they had never been tried; how many."""
+        values = {"died_at": None, "error_code": None, "attempts": 0, "run_at": now}
+        return tx.execute(update(_jobs).where(*_dead(which)).values(**values)).rowcount
+
+    def drop(self, tx: Tx, which: DeadJobs) -> int:
+        """Forget dead jobs; how many."""
+        return tx.execute(delete(_jobs).where(*_dead(which))).rowcount
+
     def list_dead(self, tx: Tx, *, count: int) -> Sequence[DeadJob]:
         """The last ones that were given up, newest first."""
         query = select(*_jobs.c).where(_jobs.c.died_at.is_not(None)).order_by(_jobs.c.died_at.desc()).limit(count)
@@ -118,6 +127,15 @@ class JobRepo:
 
 def _due(kinds: Collection[str], now: datetime) -> tuple[Any, ...]:
     return _jobs.c.kind.in_(kinds), _jobs.c.run_at <= now, _jobs.c.died_at.is_(None)
+
+
+def _dead(which: DeadJobs) -> list[Any]:
+    conditions: list[Any] = [_jobs.c.died_at.is_not(None)]
+    if which.ids is not None:
+        conditions.append(_jobs.c.id.in_(which.ids))
+    if which.kind is not None:
+        conditions.append(_jobs.c.kind == which.kind)
+    return conditions
 
 
 def _job(row: Row[Any]) -> Job:

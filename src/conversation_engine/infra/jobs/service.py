@@ -7,7 +7,7 @@ an operator to see.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -16,7 +16,7 @@ from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.jobs.repo import JobRepo
 from conversation_engine.infra.jobs.settings import JobSettings
-from conversation_engine.infra.jobs.types import Job, JobHandler, NewJob
+from conversation_engine.infra.jobs.types import DeadJob, DeadJobs, Job, JobHandler, NewJob
 from conversation_engine.infra.observability.catalogue import JOBS
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.observability.recording import SILENCE, Recorder
@@ -87,6 +87,21 @@ class JobQueue:
     async def count(self) -> Mapping[tuple[str, str], int]:
         """How many jobs of each kind wait, run and are dead. One statement, over jobs that are not done."""
         return await self._database.read(self._repo.count_by_state)
+
+    async def list_dead(self, *, count: int = 100) -> Sequence[DeadJob]:
+        """The last ones that were given up, newest first. One statement."""
+        return await self._database.read(lambda tx: self._repo.list_dead(tx, count=count))
+
+    async def retry(self, which: DeadJobs) -> int:
+        """Have dead jobs done after all, with all their attempts before them; how many. Idempotent."""
+        now = self._clock.now()
+        revived = await self._database.write(lambda tx: self._repo.revive(tx, which, now=now))
+        self.wake()
+        return revived
+
+    async def drop(self, which: DeadJobs) -> int:
+        """Forget dead jobs for good; how many. Idempotent."""
+        return await self._database.write(lambda tx: self._repo.drop(tx, which))
 
     async def drain(self, *, seconds: float = 60.0) -> None:
         """Wait until nothing is left to do but what has died; for tests and the command line. Raises TimeoutError."""

@@ -1,6 +1,6 @@
 """The words of background work."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -42,6 +42,14 @@ class DeadJob:
     error_code: str
     attempts: int
     died_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadJobs:
+    """Which of the jobs that were given up; `None` means any."""
+
+    ids: Collection[str] | None = None
+    kind: str | None = None
 
 
 class JobHandler(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from conversation_engine.people.moves.importing import chatbotui, chatgpt, claude, librechat, own
+from conversation_engine.people.moves.importing import chatbotui, chatgpt, claude, librechat, own, sessions
 from conversation_engine.people.moves.importing.types import Entry, Found
 from conversation_engine.people.moves.importing.values import MalformedError
 
@@ -28,6 +28,8 @@ def _reader(value: Mapping[str, Any]) -> Reader | None:
         return claude.read
     if "messages" not in value:
         return None
+    if sessions.MARK in value:
+        return sessions.read
     if "conversationId" in value:
         return librechat.read
     if "user_id" in value and "created_at" in value:

@@ -21,7 +21,7 @@ from conversation_engine.kernel.windows import WindowOptions
 from conversation_engine.people.moves.importing.entries import CountedFile, entries_of
 from conversation_engine.people.moves.importing.forms import read
 from conversation_engine.people.moves.importing.tree import in_order
-from conversation_engine.people.moves.importing.types import Found, Read
+from conversation_engine.people.moves.importing.types import Entry, Found, Read
 from conversation_engine.people.moves.importing.values import MalformedError
 from conversation_engine.people.moves.schemas import FeedbackEntry
 from conversation_engine.people.moves.settings import MoveSettings
@@ -79,19 +79,35 @@ class ImportService:
                 await self._write(owner_id, one, report)
         return report
 
+    async def take(self, owner_id: UserId, entry: Entry, report: Report, *, is_tried_only: bool = False) -> None:
+        """Write one conversation that somebody has read from elsewhere; the report goes on with it.
+
+        Tried only: nothing is written, and what would be counts as added.
+        """
+        one = self._ready_from(owner_id, entry)
+        if isinstance(one, Problem):
+            _add_problem(report, one)
+        elif is_tried_only:
+            for problem in one.problems:
+                _add_problem(report, problem)
+            report.conversations_added += 1
+            report.messages_added += len(one.read)
+        else:
+            await self._write(owner_id, one, report)
+
     def _ready(self, owner_id: UserId, file: CountedFile) -> Iterator[_Ready | Problem]:
         for entry in entries_of(file, limit_characters=self._settings.import_limit_characters):
-            if isinstance(entry, Problem):
-                yield entry
-                continue
-            try:
-                yield self._prepared(owner_id, read(entry))
-            except MalformedError as error:
-                yield Problem(position=entry.position, sentence=error.sentence)
-            except EngineError as error:
-                yield Problem(position=entry.position, sentence=error.detail)
-            except RecursionError:
-                yield Problem(position=entry.position, sentence="It is nested too deeply.")
+            yield entry if isinstance(entry, Problem) else self._ready_from(owner_id, entry)
+
+    def _ready_from(self, owner_id: UserId, entry: Entry) -> _Ready | Problem:
+        try:
+            return self._prepared(owner_id, read(entry))
+        except MalformedError as error:
+            return Problem(position=entry.position, sentence=error.sentence)
+        except EngineError as error:
+            return Problem(position=entry.position, sentence=error.detail)
+        except RecursionError:
+            return Problem(position=entry.position, sentence="It is nested too deeply.")
 
     def _prepared(self, owner_id: UserId, found: Found) -> _Ready:
         """Checked by the same rules as what people say here. Raises EngineError, MalformedError."""
@@ -227,7 +243,8 @@ class ImportService:
 def _metadata(found: Found) -> Mapping[str, Any]:
     if found.own is not None:
         return found.metadata
-    return {"imported": {"from": found.source, "id": found.key, **found.metadata.get("imported", {})}}
+    noted = {"from": found.source, "id": found.key, **found.metadata.get("imported", {})}
+    return {**found.metadata, "imported": noted}
 
 
 def _sampling(value: Mapping[str, Any] | None) -> Sampling | None:

@@ -56,6 +56,15 @@ def text(value: object) -> str:
     return storable(value) if isinstance(value, str) else ""
 
 
+def storable_json(value: Any) -> Any:
+    """The same document; what cannot be stored of its texts is replaced."""
+    if isinstance(value, dict):
+        return {text(key): storable_json(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [storable_json(inner) for inner in value]
+    return storable(value) if isinstance(value, str) else value
+
+
 def note(value: object) -> str | None:
     """A short text worth noting."""
     return text(value).strip()[:NOTE_CHARACTERS] or None
