@@ -1,12 +1,13 @@
 """`convo` with a data folder of its own, and models that answer it."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.scenes import Convo, SlowModel, Terminal
+from tests.serving import SharedServer, serving
 
 
 @pytest.fixture
@@ -64,3 +65,10 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
     yield open_one
     for one in opened:
         one.close()
+
+
+@pytest.fixture(scope="session")
+async def chat_server(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SharedServer]:
+    """A server for those who chat over the network."""
+    async with serving(tmp_path_factory.mktemp("chat"), sqlite_template) as server:
+        yield server

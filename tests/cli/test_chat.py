@@ -1,4 +1,6 @@
-from collections.abc import Callable
+import asyncio
+import subprocess
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -6,10 +8,12 @@ import pytest
 from conversation_engine.entrypoints.cli.exit_codes import EXIT_CODES
 from conversation_engine.kernel.errors import Kind
 from tests.cli.scenes import Convo, SlowModel, Terminal
+from tests.serving import SharedServer
 
 REPLY = "word0 word1 word2 word3 word4 \n"
 CTRL_C, CTRL_D = "\x03", "\x04"
 OpenTerminal = Callable[..., Terminal]
+Talk = Callable[..., Awaitable[subprocess.CompletedProcess[str]]]
 
 
 class TestChatInAPipe:
@@ -46,6 +50,48 @@ class TestChatInAPipe:
     def test_a_failure_does_not_keep_the_next_line_from_being_handled(self, quick_convo: Convo) -> None:
         ended = quick_convo("chat", typed="/nonsense\nhi\n")
         assert (ended.returncode, ended.stdout) == (EXIT_CODES[Kind.INVALID], REPLY)
+
+
+class TestChatOnAServer:
+    @pytest.fixture
+    def talk(self, convo: Convo, chat_server: SharedServer) -> Talk:
+        async def run(*arguments: str, token: str | None, typed: str) -> subprocess.CompletedProcess[str]:
+            settings = {"NO_PROXY": "127.0.0.1", **({} if token is None else {"CE_TOKEN": token})}
+            caller = Convo(data_dir=convo.data_dir, settings=settings)
+            return await asyncio.to_thread(caller, "chat", "--server", *arguments, typed=typed)
+
+        return run
+
+    async def test_what_is_said_is_answered_there_and_gone_on_with(
+        self, talk: Talk, chat_server: SharedServer, convo: Convo
+    ) -> None:
+        token = chat_server.token("pia")
+        first = await talk(chat_server.url, token=token, typed="one\ntwo\n")
+        assert (first.returncode, first.stdout, first.stderr) == (0, "one\ntwo\n", "")
+        again = await talk(chat_server.url, token=token, typed="/cost\n")
+        assert again.stdout.endswith("in 4 messages\n")
+
+    @pytest.mark.parametrize(
+        ("address", "token", "kind", "sentence"),
+        [
+            (None, None, Kind.UNAUTHENTICATED, "put a token into CE_TOKEN"),
+            (None, "made up", Kind.UNAUTHENTICATED, "token"),
+            ("127.0.0.1", "x", Kind.INVALID, "is no address"),
+        ],
+    )
+    async def test_who_cannot_get_in_is_told_why(
+        self,
+        talk: Talk,
+        chat_server: SharedServer,
+        *,
+        address: str | None,
+        token: str | None,
+        kind: Kind,
+        sentence: str,
+    ) -> None:
+        ended = await talk(address or chat_server.url, token=token, typed="hi\n")
+        assert (ended.returncode, ended.stdout) == (EXIT_CODES[kind], "")
+        assert sentence in ended.stderr
 
 
 @pytest.mark.slow

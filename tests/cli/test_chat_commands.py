@@ -1,22 +1,27 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from conversation_engine.domains.conversations.types import MessageStatus
+from conversation_engine.client import Client
 from conversation_engine.domains.llm.errors import OverloadedError
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.entrypoints.cli.chat_commands import ChatCommands, Outcome, account_of
+from conversation_engine.entrypoints.cli.chat_embedded import EmbeddedHouse
+from conversation_engine.entrypoints.cli.chat_house import ChatHouse
+from conversation_engine.entrypoints.cli.chat_remote import RemoteHouse
 from conversation_engine.entrypoints.cli.chat_session import ChatSession
 from conversation_engine.entrypoints.cli.exit_codes import EXIT_CODES
 from conversation_engine.kernel.errors import Kind
 from conversation_engine.kernel.ids import ConversationId, UserId
 from conversation_engine.testing import Fail, Pause, Say, ScriptedModel
 from tests.conftest import until
+from tests.serving import SharedServer
 
 
 @dataclass(slots=True)
@@ -58,6 +63,7 @@ class WrittenScreen:
 class Chat:
     """Somebody's chat, and what they see of it."""
 
+    house: ChatHouse
     session: ChatSession
     commands: ChatCommands
     screen: WrittenScreen
@@ -71,31 +77,60 @@ class Chat:
 
 
 OpenChat = Callable[..., Awaitable[Chat]]
+OpenHouse = Callable[[str, str | None], Awaitable[ChatHouse]]
+
+
+@pytest.fixture(params=["embedded", "remote"])
+def house_kind(request: pytest.FixtureRequest) -> str:
+    """Where the conversations live: everything here holds for both."""
+    return str(request.param)
 
 
 @pytest.fixture
-def model() -> ScriptedModel:
+def model(house_kind: str, request: pytest.FixtureRequest) -> ScriptedModel:
     """Echoes, unless told otherwise."""
-    return ScriptedModel()
+    if house_kind == "embedded":
+        return ScriptedModel()
+    server: SharedServer = request.getfixturevalue("chat_server")
+    server.forget()
+    return server.model
 
 
 @pytest.fixture
-async def engine(tmp_path: Path, model: ScriptedModel) -> AsyncIterator[ConversationEngine]:
-    """What `convo chat` embeds."""
+async def houses(
+    house_kind: str, request: pytest.FixtureRequest, tmp_path: Path, model: ScriptedModel
+) -> AsyncIterator[OpenHouse]:
+    """Opens houses of people of this test."""
+    if house_kind == "remote":
+        server: SharedServer = request.getfixturevalue("chat_server")
+        async with AsyncExitStack() as stack:
+
+            async def on_server(user: str, model: str | None) -> ChatHouse:
+                token = server.token(f"{user} of {tmp_path.name}")
+                client = await stack.enter_async_context(Client(server.url, token=token))
+                return RemoteHouse(client, name=server.url, model=model)
+
+            yield on_server
+        return
     settings = Settings(data_dir=tmp_path, model="scripted/test", grace_seconds=0)
     async with ConversationEngine(settings, providers={"scripted": model}) as engine:
-        yield engine
+
+        async def embedded(user: str, model: str | None) -> ChatHouse:
+            return EmbeddedHouse(engine, user=UserId(user), model=model)
+
+        yield embedded
 
 
 @pytest.fixture
-def open_chat(engine: ConversationEngine) -> OpenChat:
+def open_chat(houses: OpenHouse) -> OpenChat:
     """Opens chats, as new runs of `convo chat` would."""
 
     async def open_one(*, user: str = "ada", model: str | None = None, is_new: bool = False) -> Chat:
         screen = WrittenScreen()
-        session = ChatSession(engine, screen, user=UserId(user), model=model)
+        house = await houses(user, model)
+        session = ChatSession(house, screen)
         await session.start(is_new=is_new)
-        return Chat(session=session, commands=ChatCommands(session, screen), screen=screen)
+        return Chat(house=house, session=session, commands=ChatCommands(session, screen), screen=screen)
 
     return open_one
 
@@ -175,9 +210,7 @@ class TestSay:
 
 
 class TestStop:
-    async def test_the_beginning_of_the_reply_is_kept(
-        self, chat: Chat, engine: ConversationEngine, model: ScriptedModel
-    ) -> None:
+    async def test_the_beginning_of_the_reply_is_kept(self, chat: Chat, model: ScriptedModel) -> None:
         model.then(Say("half a "), Pause(60), Say("reply"))
         speaking = asyncio.create_task(chat.type("hi"))
         await until(lambda: chat.screen.replies == ["half a "])
@@ -185,11 +218,8 @@ class TestStop:
         assert await speaking == Outcome(exit_code=EXIT_CODES[Kind.CANCELLED])
         assert "Stopped" in chat.screen.noted[0]
         conversation_id = ConversationId(str(chat.session.conversation_id))
-        page = await engine.conversations.list_messages(conversation_id, owner_id=UserId("ada"))
-        assert [(message.content, message.status) for message in page.items] == [
-            ("hi", MessageStatus.COMPLETE),
-            ("half a ", MessageStatus.PARTIAL),
-        ]
+        said = await chat.house.said_last(conversation_id, 5)
+        assert [message.text for message in said] == ["hi", "half a "]
 
     async def test_a_stop_while_the_turn_is_being_taken_is_not_lost(self, chat: Chat, model: ScriptedModel) -> None:
         model.then(Pause(60))
@@ -244,6 +274,7 @@ class TestSlashCommands:
     def test_the_account_has_a_line_for_every_part(self) -> None:
         manifest = {
             "strategy": "auto",
+            "input_tokens": 61,
             "budget_tokens": 100,
             "pinned": {"numbers": [1], "tokens": 5},
             "summary": {"last": 8, "tokens": 9},
@@ -252,7 +283,7 @@ class TestSlashCommands:
             "dropped": {"last": 8, "reason": "older"},
             "prefix": {"share": 0.91},
         }
-        assert account_of(61, manifest) == [
+        assert account_of(manifest) == [
             "61 of 100 tokens, strategy auto",
             "1 pinned messages from before: 5 tokens",
             "a summary of messages 1 to 8: 9 tokens",

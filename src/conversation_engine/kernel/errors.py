@@ -37,7 +37,8 @@ class EngineError(Exception):
     """
 
     code: ClassVar[str] = "internal_error"
-    kind: ClassVar[Kind] = Kind.INTERNAL
+    kind: Kind = Kind.INTERNAL
+    """Of the class; only what repeats somebody else's refusal has one of its own."""
 
     def __init__(self, detail: str, **facts: object) -> None:
         super().__init__(detail)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from conversation_engine.entrypoints.cli.configuration import load_settings
+from conversation_engine.entrypoints.cli.errors import RefusedByServerError, TokenRequiredError
 from conversation_engine.kernel.ids import UserId
 
 if TYPE_CHECKING:
     from conversation_engine.engine.settings import Settings
     from conversation_engine.entrypoints.cli.chat_commands import ChatCommands
+    from conversation_engine.entrypoints.cli.chat_house import ChatHouse
     from conversation_engine.entrypoints.cli.chat_lines import Lines
     from conversation_engine.entrypoints.cli.chat_screen import Screen
     from conversation_engine.infra.loop_thread import LoopThread
@@ -22,6 +24,13 @@ def chat(
     user: Annotated[str, typer.Option(help="Whose conversations.")] = "local",
     model: Annotated[str | None, typer.Option(help="Who answers: local, openai/NAME or anthropic/NAME.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Start a new conversation instead of going on.")] = False,
+    *,
+    server: Annotated[
+        str | None, typer.Option(help="Talk on this server instead of here, such as http://127.0.0.1:8000.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="CE_TOKEN", help="Who you are there; other people may see what you type here.")
+    ] = None,
 ) -> None:
     """Talk to a model. Goes on where you left off; /help lists the commands, Ctrl-C stops a reply.
 
@@ -29,7 +38,12 @@ def chat(
     """
     settings = load_settings()
     screen, lines = _terminal(settings) if sys.stdin.isatty() and sys.stdout.isatty() else _pipe()
-    with _opened(settings, screen, user=UserId(user), model=model, is_new=new) as (loop, commands), lines:
+    opened = (
+        _embedded(settings, screen, user=UserId(user), model=model, is_new=new)
+        if server is None
+        else _remote(screen, server=server, token=token, model=model, is_new=new)
+    )
+    with opened as (loop, commands), lines:
         exit_code = _talk(loop, lines, commands)
     raise typer.Exit(exit_code)
 
@@ -49,13 +63,12 @@ def _pipe() -> tuple["Screen", "Lines"]:
 
 
 @contextlib.contextmanager
-def _opened(
+def _embedded(
     settings: "Settings", screen: "Screen", *, user: UserId, model: str | None, is_new: bool
 ) -> Iterator[tuple["LoopThread", "ChatCommands"]]:
     """The embedded engine in its loop, and the chat over it."""
     from conversation_engine.engine.engine import ConversationEngine
-    from conversation_engine.entrypoints.cli.chat_commands import ChatCommands
-    from conversation_engine.entrypoints.cli.chat_session import ChatSession
+    from conversation_engine.entrypoints.cli.chat_embedded import EmbeddedHouse
     from conversation_engine.infra.loop_thread import LoopThread
 
     with LoopThread() as loop:
@@ -63,11 +76,42 @@ def _opened(
         engine = ConversationEngine(settings.model_copy(update={"fallback_reply": "", "fallback_replies": {}}))
         try:
             loop.run(engine.start())
-            session = ChatSession(engine, screen, user=user, model=model)
-            loop.run(session.start(is_new=is_new))
-            yield loop, ChatCommands(session, screen)
+            house = EmbeddedHouse(engine, user=user, model=model)
+            loop.call(house.warm_up)
+            yield loop, _opened(loop, house, screen, is_new=is_new)
         finally:
             loop.run(engine.aclose())
+
+
+@contextlib.contextmanager
+def _remote(
+    screen: "Screen", *, server: str, token: str | None, model: str | None, is_new: bool
+) -> Iterator[tuple["LoopThread", "ChatCommands"]]:
+    """A client of a server in a loop, and the chat over it."""
+    from conversation_engine.client import Client, ClientError
+    from conversation_engine.entrypoints.cli.chat_remote import RemoteHouse
+    from conversation_engine.infra.loop_thread import LoopThread
+
+    if not token:
+        raise TokenRequiredError
+    try:
+        client = Client(server, token=token)
+    except ClientError as error:
+        raise RefusedByServerError(error.detail, kind=error.kind) from error
+    with LoopThread() as loop:
+        try:
+            yield loop, _opened(loop, RemoteHouse(client, name=server, model=model), screen, is_new=is_new)
+        finally:
+            loop.run(client.aclose())
+
+
+def _opened(loop: "LoopThread", house: "ChatHouse", screen: "Screen", *, is_new: bool) -> "ChatCommands":
+    from conversation_engine.entrypoints.cli.chat_commands import ChatCommands
+    from conversation_engine.entrypoints.cli.chat_session import ChatSession
+
+    session = ChatSession(house, screen)
+    loop.run(session.start(is_new=is_new))
+    return ChatCommands(session, screen)
 
 
 def _talk(loop: "LoopThread", lines: "Lines", commands: "ChatCommands") -> int:

@@ -2,16 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
-from conversation_engine.domains.conversations.types import Conversation
+from conversation_engine.entrypoints.cli.chat_house import ChatConversation, ReplyOver
 from conversation_engine.entrypoints.cli.chat_screen import Screen
 from conversation_engine.entrypoints.cli.chat_session import TITLE_CHARACTERS, ChatSession, shortened
 from conversation_engine.entrypoints.cli.errors import BadCommandError
 from conversation_engine.entrypoints.cli.exit_codes import EXIT_CODES
 from conversation_engine.kernel.errors import EngineError, Kind
 from conversation_engine.kernel.ids import ConversationId, parse_id
-from conversation_engine.turns.types import Turn, TurnState
 
 SHOWN_CHARACTERS: Final = 72
 """Of a text that stands for a message: what a line has room for."""
@@ -41,7 +40,7 @@ class ChatCommands:
     def __init__(self, session: ChatSession, screen: Screen) -> None:
         self._session = session
         self._screen = screen
-        self._listed: Sequence[Conversation] = ()
+        self._listed: Sequence[ChatConversation] = ()
         self._commands: Mapping[str, Command] = {
             "/new": Command(usage="/new [title]", meaning="start a new conversation", action=self._new),
             "/list": Command(usage="/list", meaning="your newest conversations", action=self._list),
@@ -73,21 +72,15 @@ class ChatCommands:
         """Stop the reply that is being said. Does not wait."""
         self._session.stop()
 
-    def _ended(self, turn: Turn) -> Outcome:
+    def _ended(self, over: ReplyOver) -> Outcome:
         """Say how a turn ended, if it did not end well."""
-        match turn.state:
-            case TurnState.COMPLETED:
-                return Outcome()
-            case TurnState.CANCELLED:
-                self._screen.note("Stopped. What was said so far is kept.")
-                return Outcome(exit_code=EXIT_CODES[Kind.CANCELLED])
-            case TurnState.FAILED | TurnState.INTERRUPTED:
-                detail = turn.error.detail if turn.error else "The reply was interrupted. What was said so far is kept."
-                self._screen.fail(detail)
-                return Outcome(exit_code=EXIT_CODES[Kind.UPSTREAM])
-            case TurnState.QUEUED | TurnState.RUNNING:
-                raise AssertionError("an ended turn is not running")
-        assert_never(turn.state)
+        if over.state == "completed":
+            return Outcome()
+        if over.state == "cancelled":
+            self._screen.note("Stopped. What was said so far is kept.")
+            return Outcome(exit_code=EXIT_CODES[Kind.CANCELLED])
+        self._screen.fail(over.detail or "The reply was interrupted. What was said so far is kept.")
+        return Outcome(exit_code=EXIT_CODES[Kind.UPSTREAM])
 
     async def _command(self, line: str) -> None:
         name, _, rest = line.partition(" ")
@@ -134,8 +127,8 @@ class ChatCommands:
             self._screen.note(NOTHING_SAID)
             return
         for message in window.messages:
-            self._screen.show(f"{message.role:<10} {_short(message.text)}")
-        for line in account_of(window.input_tokens, window.manifest):
+            self._screen.show(f"{message.speaker:<10} {_short(message.text)}")
+        for line in account_of(window.manifest):
             self._screen.show(line)
 
     async def _cost(self, _rest: str) -> None:
@@ -154,10 +147,10 @@ class ChatCommands:
         self._screen.show("/quit                leave, as Ctrl-D does; Ctrl-C stops a reply")
 
 
-def account_of(input_tokens: int, manifest: Mapping[str, Any]) -> list[str]:
+def account_of(manifest: Mapping[str, Any]) -> list[str]:
     """A line for every part of a window that its manifest accounts for."""
     part = manifest.get
-    lines = [f"{input_tokens} of {part('budget_tokens')} tokens, strategy {part('strategy')}"]
+    lines = [f"{part('input_tokens')} of {part('budget_tokens')} tokens, strategy {part('strategy')}"]
     if pinned := part("pinned"):
         lines.append(f"{len(pinned['numbers'])} pinned messages from before: {pinned['tokens']} tokens")
     if summary := part("summary"):

@@ -1,26 +1,21 @@
 """One person's chat: which conversation it is in, and what is said there."""
 
 import asyncio
-import contextlib
-import json
 from contextlib import aclosing
 from typing import Final
 
-from conversation_engine.domains.context.types import Window
-from conversation_engine.domains.conversations.types import (
-    Content,
-    Conversation,
-    ConversationFilter,
-    ConversationStatus,
-    NewConversation,
+from conversation_engine.entrypoints.cli.chat_house import (
+    ChatConversation,
+    ChatHouse,
+    ChatWindow,
+    ReplyBegun,
+    ReplyOver,
+    ReplyPiece,
 )
-from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.entrypoints.cli.chat_screen import Reply, Screen
 from conversation_engine.kernel.errors import EngineError
-from conversation_engine.kernel.ids import ConversationId, UserId
-from conversation_engine.turns.types import NewTurn, ReplyDelta, Turn, TurnDetail, TurnEnded
+from conversation_engine.kernel.ids import ConversationId
 
-CONVERSATION_TYPE: Final = "chat"
 RECALLED_MESSAGES: Final = 6
 RECALLED_CHARACTERS: Final = 600
 """Of each recalled message: enough to remember what it was about."""
@@ -29,136 +24,100 @@ TITLE_CHARACTERS: Final = 40
 
 
 class ChatSession:
-    """A person, a model and a current conversation. Lives in the engine's event loop."""
+    """A person, a model and a current conversation. Lives in the house's event loop."""
 
-    def __init__(self, engine: ConversationEngine, screen: Screen, *, user: UserId, model: str | None) -> None:
-        """`model` answers in every conversation; `None`: the conversation's own or the engine's default."""
-        self._engine = engine
+    def __init__(self, house: ChatHouse, screen: Screen) -> None:
+        self._house = house
         self._screen = screen
-        self._user = user
-        self._model = model
         self.conversation_id: ConversationId | None = None
         """Where things are said; `None`: in a conversation that starts with the next thing said."""
-        self._running: Turn | None = None
+        self._running: tuple[ConversationId, str] | None = None
         self._is_stop_wanted = False
-        self._warming: asyncio.Task[None] | None = None
-        self._stopping: asyncio.Task[TurnDetail] | None = None
+        self._stopping: asyncio.Task[None] | None = None
 
     async def start(self, *, is_new: bool) -> None:
-        """Go on in the active conversation that was used last, unless a new one is wanted. Starts to load the model."""
-        if self._model in (None, self._engine.settings.default_model):
-            self._warming = asyncio.create_task(self._warm_up())
-        page = await self._engine.conversations.list_of(
-            self._user,
-            ConversationFilter(type=CONVERSATION_TYPE, status=ConversationStatus.ACTIVE),
-            limit=LISTED,
-        )
-        if page.items and not is_new:
-            await self.enter(max(page.items, key=lambda conversation: conversation.updated_at))
+        """Go on in the active conversation that was used last, unless a new one is wanted."""
+        known = await self._house.newest(LISTED, is_active=True)
+        if known and not is_new:
+            await self.enter(max(known, key=lambda conversation: conversation.updated_at))
         else:
             self._screen.greet(self._welcome("a new conversation"))
 
-    async def enter(self, conversation: Conversation) -> None:
+    async def enter(self, conversation: ChatConversation) -> None:
         """Go on in `conversation`: shows what was said last."""
         self.conversation_id = conversation.id
         title = conversation.title and shortened(conversation.title, TITLE_CHARACTERS)
         name = f"“{title}”" if title else "your conversation"
         self._screen.greet(self._welcome(f"{name} ({conversation.message_count} messages)"))
-        page = await self._engine.conversations.list_messages(
-            conversation.id, owner_id=self._user, limit=RECALLED_MESSAGES, newest_first=True
-        )
-        for message in reversed(page.items):
-            self._screen.recall(message.role.value, _beginning(text_of(message.content)))
+        for message in await self._house.said_last(conversation.id, RECALLED_MESSAGES):
+            self._screen.recall(message.speaker, _beginning(message.text))
 
-    async def begin(self, title: str | None) -> Conversation:
+    async def begin(self, title: str | None) -> ChatConversation:
         """Start a new conversation and go there."""
-        conversation = await self._engine.conversations.create(
-            NewConversation(owner_id=self._user, type=CONVERSATION_TYPE, title=title)
-        )
+        conversation = await self._house.begin(title)
         self.conversation_id = conversation.id
         return conversation
 
-    async def current(self) -> Conversation | None:
+    async def current(self) -> ChatConversation | None:
         """The conversation as it is now; `None` while nothing was said in a new one."""
-        if self.conversation_id is None:
-            return None
-        return await self._engine.conversations.get(self.conversation_id, owner_id=self._user)
+        return None if self.conversation_id is None else await self._house.find(self.conversation_id)
 
-    async def listed(self) -> list[Conversation]:
+    async def listed(self) -> list[ChatConversation]:
         """The person's newest conversations of this kind, ended ones included."""
-        page = await self._engine.conversations.list_of(
-            self._user, ConversationFilter(type=CONVERSATION_TYPE), limit=LISTED
-        )
-        return list(page.items)
+        return list(await self._house.newest(LISTED))
 
-    async def find(self, conversation_id: ConversationId) -> Conversation:
+    async def find(self, conversation_id: ConversationId) -> ChatConversation:
         """One of the person's conversations, of any kind."""
-        return await self._engine.conversations.get(conversation_id, owner_id=self._user)
+        return await self._house.find(conversation_id)
 
-    async def window(self, query: str | None = None) -> Window | None:
+    async def window(self, query: str | None = None) -> ChatWindow | None:
         """What the model would be shown if `query` were said now, or else to answer what is there.
 
         `None` while nothing was said in a new conversation.
         """
-        if self.conversation_id is None:
-            return None
-        return await self._engine.turns.preview(
-            self.conversation_id, owner_id=self._user, model=self._model, query=query
-        )
+        return None if self.conversation_id is None else await self._house.window(self.conversation_id, query)
 
-    async def say(self, text: str) -> Turn:
+    async def say(self, text: str) -> ReplyOver:
         """Say something and show the reply as it comes; returns how the turn ended.
 
-        The first words name a new conversation. Raises what `turns.submit` raises; nothing was said then.
+        The first words name a new conversation. Raises EngineError where nothing was said.
         """
         self._is_stop_wanted = False
         conversation_id = self.conversation_id or (await self.begin(shortened(text, TITLE_CHARACTERS))).id
-        with self._screen.reply(self._waiting()) as reply:
-            new = NewTurn(conversation_id=conversation_id, owner_id=self._user, content=text, model=self._model)
-            self._running = await self._engine.turns.submit(new)
+        with self._screen.reply("loading the model …" if self._house.is_loading else "thinking …") as reply:
             try:
-                if self._is_stop_wanted:
-                    self.stop()
-                return await self._followed(self._running, reply)
+                return await self._said(conversation_id, text, reply)
             finally:
                 self._running = None
 
     def stop(self) -> None:
         """Stop the reply that is being said; its beginning is kept. Does not wait."""
         self._is_stop_wanted = True
-        turn = self._running
-        if turn is not None and self._stopping is None:
-            cancelling = self._engine.turns.cancel(turn.conversation_id, turn.id, owner_id=self._user)
-            self._stopping = asyncio.create_task(cancelling)
+        if self._running is not None and self._stopping is None:
+            self._stopping = asyncio.create_task(self._house.stop(*self._running))
             self._stopping.add_done_callback(self._forget_stopping)
 
-    async def _followed(self, turn: Turn, reply: Reply) -> Turn:
-        async with aclosing(self._engine.turns.follow(turn)) as events:
-            async for event in events:
-                if isinstance(event, ReplyDelta):
-                    reply.add(event.text)
-                elif isinstance(event, TurnEnded):
-                    return event.detail.turn
-        raise AssertionError("a stream ends with TurnEnded")
+    async def _said(self, conversation_id: ConversationId, text: str, reply: Reply) -> ReplyOver:
+        async with aclosing(self._house.say(conversation_id, text)) as news:
+            async for event in news:
+                match event:
+                    case ReplyBegun(turn_id=turn_id):
+                        self._running = (conversation_id, turn_id)
+                        if self._is_stop_wanted:
+                            self.stop()
+                    case ReplyPiece(text=piece):
+                        reply.add(piece)
+                    case ReplyOver():
+                        return event
+        raise AssertionError("a reply ends with ReplyOver")
 
-    async def _warm_up(self) -> None:
-        with contextlib.suppress(EngineError):  # the first turn will say what is wrong
-            await self._engine.warm_up()
-
-    def _forget_stopping(self, _task: asyncio.Task[TurnDetail]) -> None:
+    def _forget_stopping(self, task: asyncio.Task[None]) -> None:
         self._stopping = None
-
-    def _waiting(self) -> str:
-        is_loading = self._warming is not None and not self._warming.done()
-        return "loading the model …" if is_loading else "thinking …"
+        if not task.cancelled() and isinstance(error := task.exception(), EngineError):
+            self._screen.fail(error.detail)
 
     def _welcome(self, where: str) -> str:
-        return f"{self._model or self._engine.settings.default_model} · {where} · /help"
-
-
-def text_of(content: Content) -> str:
-    """A message as text."""
-    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        return f"{self._house.name} · {where} · /help"
 
 
 def shortened(text: str, limit_characters: int) -> str:

@@ -59,3 +59,27 @@ class BadProfileError(InvalidInputError):
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(f"The file {place} {reason}. docs/personas.md shows one.", place=place)
+
+
+class RefusedByServerError(EngineError):
+    """What `convo chat --server` heard from the server; its kind and its sentence are the server's own."""
+
+    code = "refused_by_server"
+    kind = Kind.UPSTREAM
+
+    def __init__(self, detail: str, *, kind: Kind) -> None:
+        super().__init__(detail)
+        self.kind = kind
+
+
+class TokenRequiredError(EngineError):
+    """A server was named, and no token for it."""
+
+    code = "token_required"
+    kind = Kind.UNAUTHENTICATED
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A server wants to know who you are: put a token into CE_TOKEN, or pass --token. On the server's machine "
+            "`convo token` prints one."
+        )
