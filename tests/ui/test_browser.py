@@ -213,6 +213,7 @@ def test_an_admin_sees_what_goes_on_and_what_it_cost(page: Page, pictures: Path)
     for name, title, word in (
         ("overview", "Overview", "Speed in the last 24 hours"),
         ("spending", "Spending", "By person"),
+        ("statistics", "Statistics", "Messages"),
         ("failures", "Errors", "No model call has failed."),
         ("users", "People", "There are no accounts yet."),
     ):

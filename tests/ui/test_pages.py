@@ -286,6 +286,13 @@ class TestOperating:
         button(test, "Remove").click().run()
         assert root.get("/budgets")["items"] == []
 
+    def test_statistics_are_everybodys_own(self, house: House, ada: Api, tess: Api) -> None:
+        a_session(house, tess, ada)
+        own = shown(ada, "statistics")
+        assert [metric.value for metric in own.metric][:2] == ["1", "3"]
+        assert "**1 person** said something" in words_of(own)
+        assert "**0 failed calls**" in words_of(own)
+
     def test_who_was_refused_for_a_budget_is_told(self, ada: Api, root: Api) -> None:
         conversation = ada.post("/conversations", {})
         user_id = conversation["user_id"]

@@ -9,6 +9,7 @@ from conversation_engine.domains.llm.embeddings.service import EmbeddingService
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.dialects import make_dialects
 from conversation_engine.engine.documents import make_retrieval
+from conversation_engine.engine.insights import make_insights
 from conversation_engine.engine.metering import Meter, alert_counter, make_metrics
 from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.moving import make_moves
@@ -33,8 +34,6 @@ from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.outbox.types import EventListener
-from conversation_engine.insights.calls.service import CallService
-from conversation_engine.insights.cost.service import CostService
 from conversation_engine.kernel.clock import Clock, SystemClock
 from conversation_engine.turns.rag.service import RagService
 from conversation_engine.turns.service import TurnService
@@ -71,8 +70,9 @@ class ConversationEngine:
         self.clock = clock or SystemClock()
         self.database = open_database(self.settings.resolved_database_url, self.settings)
         self.metrics = make_metrics(self.settings)
-        self.calls = CallService(self.database, clock=self.clock)
-        self.costs = CostService(self.database, clock=self.clock, settings=self.settings)
+        self.audit = AuditLog(self.database, clock=self.clock)
+        self.insights = make_insights(self, settings=self.settings)
+        self.calls, self.costs = self.insights.calls, self.insights.costs
         self._signals = make_signals(self.settings)
         self.jobs = JobQueue(self.database, clock=self.clock, settings=self.settings, recorder=self.metrics)
         self.rates = make_rates(self.settings, self.clock, self.metrics)
@@ -102,7 +102,6 @@ class ConversationEngine:
         self.rag = RagService(self.conversations, self.turns, self.retrieval)
         self.questions = make_questions(self, reader, write_path.side_calls, settings=self.settings)
         self.checks = make_checks(self, write_path.side_calls)
-        self.audit = AuditLog(self.database, clock=self.clock)
         self.accounts = make_accounts(self.database, self.audit, settings=self.settings, clock=self.clock)
         self.personas = make_personas(self.database, self.audit, settings=self.settings, clock=self.clock)
         people = make_people(self, settings=self.settings)
@@ -121,11 +120,13 @@ class ConversationEngine:
         await self.retrieval.start()
         self.jobs.start()
         self._outbox.start()
+        self.insights.start()
         self.meter.start()
 
     async def aclose(self) -> None:
         """Let running turns end (see `CE_GRACE_SECONDS`), then let go of everything."""
         await self.meter.aclose()
+        await self.insights.aclose()
         await self.dialects.passing.aclose()
         await self.turns.aclose()
         await self.jobs.aclose()

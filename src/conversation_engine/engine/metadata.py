@@ -17,6 +17,7 @@ from conversation_engine.infra.db.base import Base
 from conversation_engine.infra.idempotency import models as idempotency
 from conversation_engine.infra.jobs import models as jobs
 from conversation_engine.infra.outbox import models as outbox
+from conversation_engine.insights.statistics import models as statistics
 from conversation_engine.turns import models as turns
 
 _TABLES_ARE_REGISTERED_BY = (
@@ -31,6 +32,7 @@ _TABLES_ARE_REGISTERED_BY = (
     outbox,
     personas,
     retrieval,
+    statistics,
     turns,
     users,
 )

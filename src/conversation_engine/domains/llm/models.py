@@ -48,6 +48,12 @@ class LlmRequestModel(Base):
         Index("ix_llm_requests_owner_id", "owner_id", "created_at"),
         Index("ix_llm_requests_created_at", "created_at"),
         Index(
+            "ix_llm_requests_failed",
+            "created_at",
+            sqlite_where=text("status = 'failed'"),
+            postgresql_where=text("status = 'failed'"),
+        ),
+        Index(
             "ix_llm_requests_counted",
             "id",
             sqlite_where=text("counted IS NOT NULL"),

@@ -20,6 +20,7 @@ from conversation_engine.entrypoints.cli import (
     moves,
     people,
     serve,
+    stats,
     tokens,
     worker,
 )
@@ -38,6 +39,7 @@ app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("chat")(chat.chat)
 app.command("cost")(cost.cost)
+app.add_typer(stats.app, name="stats")
 app.command("models")(doctor.models)
 app.command("doctor")(doctor.doctor)
 app.command("export")(moves.export)

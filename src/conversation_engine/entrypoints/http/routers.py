@@ -11,6 +11,7 @@ from conversation_engine.domains.users.routes import router as users
 from conversation_engine.entrypoints.openai.routes import router as openai
 from conversation_engine.insights.calls.routes import router as calls
 from conversation_engine.insights.cost.routes import router as cost
+from conversation_engine.insights.statistics.routes import router as statistics
 from conversation_engine.people.feedback.routes import router as feedback
 from conversation_engine.people.moves.routes import router as moves
 from conversation_engine.people.records.routes import router as records
@@ -34,6 +35,7 @@ ROUTERS = (
     limits,
     cost,
     calls,
+    statistics,
     models,
     model_checks,
     users,

@@ -39,6 +39,7 @@ ENTRIES: Final = (
     Entry("practise", "Practise", "forum"),
     Entry("history", "History", "history"),
     Entry("documents", "Documents", "description"),
+    Entry("statistics", "Statistics", "bar_chart"),
     Entry("clients", "Clients", "groups", TEACHERS),
     Entry("review", "Conversations", "menu_book", TEACHERS),
     Entry("received", "Feedback", "reviews", TEACHERS),

@@ -1,0 +1,50 @@
+"""Wiring of what is read about conversations."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from conversation_engine.engine.settings import Settings
+from conversation_engine.infra.audit.service import AuditLog
+from conversation_engine.infra.db.database import Database
+from conversation_engine.insights.calls.service import CallService
+from conversation_engine.insights.cost.service import CostService
+from conversation_engine.insights.statistics.folding.service import Folder
+from conversation_engine.insights.statistics.service import StatisticsService
+from conversation_engine.kernel.clock import Clock
+
+
+class InsightParts(Protocol):
+    """What it is made of: an engine."""
+
+    database: Database
+    clock: Clock
+    audit: AuditLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Insights:
+    """The read path."""
+
+    calls: CallService
+    costs: CostService
+    statistics: StatisticsService
+    folder: Folder
+
+    def start(self) -> None:
+        """Begin what is done in the background."""
+        self.folder.start()
+
+    async def aclose(self) -> None:
+        """End it. Idempotent."""
+        await self.folder.aclose()
+
+
+def make_insights(engine: InsightParts, *, settings: Settings) -> Insights:
+    """Over the same store."""
+    database, clock = engine.database, engine.clock
+    return Insights(
+        calls=CallService(database, clock=clock),
+        costs=CostService(database, clock=clock, settings=settings),
+        statistics=StatisticsService(database, clock=clock, audit=engine.audit),
+        folder=Folder(database, clock=clock, seconds=settings.statistics_seconds if settings.jobs_at_once else 0),
+    )

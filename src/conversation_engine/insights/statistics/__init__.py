@@ -1,0 +1,1 @@
+"""What goes on in conversations: how many, how long, how well."""

@@ -1,0 +1,1 @@
+"""Adding conversations up, in the background."""
