@@ -204,5 +204,5 @@ def _summary(off: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _planned(card: ModelCard, prompt: Prompt) -> int:
-    texts = sum(tokens_for(card, message.content) + MESSAGE_OVERHEAD_TOKENS for message in prompt)
+    texts = sum(tokens_for(card, message.text) + MESSAGE_OVERHEAD_TOKENS for message in prompt)
     return texts + template_tokens_for(card, is_instructed=is_instructed(prompt))

@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from conversation_engine.kernel.paging import Page
     from conversation_engine.kernel.windows import RecallScope, TooLongPolicy, WindowOptions, WindowStrategy
     from conversation_engine.turns.types import (
+        CallBegun,
+        CallDelta,
         Heartbeat,
         NewTurn,
         ReplyDelta,
@@ -74,6 +76,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BEGINNING",
     "BaseConversation",
+    "CallBegun",
+    "CallDelta",
     "Conversation",
     "ConversationContext",
     "ConversationDetailDTO",
@@ -181,6 +185,8 @@ _NAMES_BY_HOME = {
     "kernel.paging": ("Page",),
     "kernel.windows": ("RecallScope", "TooLongPolicy", "WindowOptions", "WindowStrategy"),
     "turns.types": (
+        "CallBegun",
+        "CallDelta",
         "Heartbeat",
         "NewTurn",
         "ReplyDelta",

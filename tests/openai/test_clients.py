@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conversation_engine.testing import ScriptedModel
+from conversation_engine.testing import Call, Say, ScriptedModel
 from tests.openai.conftest import Served
 
 SOURCES = Path(__file__).parent / "clients"
@@ -51,3 +51,30 @@ async def test_the_agents_sdk(served: Served, model: ScriptedModel) -> None:
     }
     said = [message.content for message in model.requests[-1].messages]
     assert said == ["Be brief.", "Three", "Three", "Four"]
+
+
+OSLO = Call("weather", ('{"city":', '"Oslo"}'), "call_oslo")
+RAIN = "It rains in Oslo."
+
+
+async def test_langchain_with_tools(served: Served, model: ScriptedModel) -> None:
+    for _ in ("chat", "responses"):
+        for reply in (OSLO, OSLO, Say("Yes.")):
+            model.then(reply)
+    told = [[{"city": "Oslo"}], 3, "Yes."]
+    assert await heard_by("langchain_tools.py", served) == {"chat": told, "responses": told}
+    assert [message.text for message in model.requests[-1].messages][-1] == f"[result: {RAIN}]"
+
+
+async def test_the_agents_sdk_with_a_tool(served: Served, model: ScriptedModel) -> None:
+    for _ in range(6):
+        model.then(OSLO)
+        model.then(Say("Yes."))
+    assert await heard_by("agents_tools.py", served) == {
+        "OpenAIChatCompletionsModel": ["Yes.", "Yes."],
+        "OpenAIResponsesModel": ["Yes.", "Yes."],
+        "session": "Yes.",
+        "items": ["message", "function_call", "function_call_output", "message"],
+        "conversation": "Yes.",
+    }
+    assert [message.text for message in model.requests[-1].messages][-1] == f"[result: {RAIN}]"

@@ -46,6 +46,7 @@ class Following:
         self._beginning = beginning
         self._turn_id = turn_id
         self._heard = after
+        self._is_after_call = False
         self._attempt: int | None = None
 
     async def events(self) -> AsyncGenerator[TurnEvent, None]:
@@ -89,6 +90,8 @@ class Following:
                 yield from self._restarted(TURN.validate_python(event.data))
             case "reply.delta":
                 yield from self._said(event.data["text"], event.data["offset"])
+            case "reply.tool_call" | "reply.tool_call_delta":
+                self._heard, self._is_after_call = max(self._heard, event.data["offset"]), True
             case "error":
                 raise refusal_of(event.data, status=event.data.get("status", 500))
             case str(name) if name in _ENDS:
@@ -107,6 +110,8 @@ class Following:
             yield TurnRestarted(turn=turn)
 
     def _said(self, text: str, offset: int) -> Iterator[TurnEvent]:
+        if self._is_after_call:  # between a call and the text after it stands what is nobody's
+            self._heard, self._is_after_call = max(self._heard, offset - len(text)), False
         new = offset - self._heard
         if new > len(text):  # something is missing: it is asked for again
             raise UnreachableError(self._connection.url)

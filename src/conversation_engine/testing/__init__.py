@@ -2,6 +2,6 @@
 
 from conversation_engine.testing.clock import FakeClock
 from conversation_engine.testing.embedder import WordEmbedder
-from conversation_engine.testing.scripted import Fail, Pause, Say, ScriptedModel
+from conversation_engine.testing.scripted import Call, Fail, Pause, Say, ScriptedModel
 
-__all__ = ["Fail", "FakeClock", "Pause", "Say", "ScriptedModel", "WordEmbedder"]
+__all__ = ["Call", "Fail", "FakeClock", "Pause", "Say", "ScriptedModel", "WordEmbedder"]

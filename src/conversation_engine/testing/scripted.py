@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
+from conversation_engine.domains.llm import transcript
 from conversation_engine.domains.llm.errors import ModelError
 from conversation_engine.domains.llm.types import (
     ModelEvent,
@@ -35,7 +36,17 @@ class Fail:
     error: ModelError
 
 
-Script = Sequence[Say | Pause | Fail]
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call a tool, with its arguments in pieces."""
+
+    name: str
+    arguments: Sequence[str] = ("{}",)
+    call_id: str = "call_1"
+
+
+Line = Say | Pause | Fail | Call
+Script = Sequence[Line]
 
 
 class ScriptedModel:
@@ -52,26 +63,35 @@ class ScriptedModel:
         self.closed = 0
         """How many streams were closed before they had finished."""
 
-    def then(self, *script: Say | Pause | Fail) -> None:
+    def then(self, *script: Line) -> None:
         """Play `script` in a call to come."""
         self._scripts.append(script)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         self.requests.append(request)
-        script = self._scripts.pop(0) if self._scripts else [Say(request.messages[-1].content)]
+        script = self._scripts.pop(0) if self._scripts else [Say(request.messages[-1].text)]
+        is_in_call = False
         try:
             for line in script:
                 match line:
+                    case Say(text) if is_in_call:
+                        is_in_call = False
+                        yield TextDelta(text=transcript.reopening() + transcript.plain(text))
                     case Say(text):
                         yield TextDelta(text=text)
                     case Pause(seconds):
                         await asyncio.sleep(seconds)
                     case Fail(error):
                         raise error
+                    case Call(name, arguments, call_id):
+                        is_in_call = True
+                        for text in (transcript.opening(call_id, name), *arguments):
+                            yield TextDelta(text=text)
         except (GeneratorExit, asyncio.CancelledError):
             self.closed += 1
             raise
-        yield ReplyFinished(finish_reason=self._finish_reason, usage=self._usage)
+        calls = any(isinstance(line, Call) for line in script)
+        yield ReplyFinished(finish_reason="tool_calls" if calls else self._finish_reason, usage=self._usage)
 
     async def warm_up(self) -> None:
         return None

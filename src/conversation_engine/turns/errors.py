@@ -76,3 +76,16 @@ class ShuttingDownError(EngineError):
 
     def __init__(self) -> None:
         super().__init__("This server is stopping. Try again in a moment.", retry_after=2)
+
+
+class UnknownToolCallError(EngineError):
+    """A result answers a call that the reply before it does not make."""
+
+    code = "unknown_tool_call"
+    kind = Kind.INVALID
+
+    def __init__(self, call_id: str) -> None:
+        super().__init__(
+            f"The reply before it makes no call with the id {call_id[:100]!r}. Send results right after their calls.",
+            call_id=call_id[:255],
+        )

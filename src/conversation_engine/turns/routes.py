@@ -45,7 +45,8 @@ Questions = Annotated[QuestionService, service_of(QuestionService)]
 LastEventId = Annotated[int | None, Header(ge=0)]
 
 _STREAM: dict[str, Any] = {
-    "description": "With `Accept: text/event-stream`: `turn.started`, `reply.delta` …, then `turn.completed`, "
+    "description": "With `Accept: text/event-stream`: `turn.started`, `reply.delta` … (and where tools are called "
+    "`reply.tool_call`, `reply.tool_call_delta` …), then `turn.completed`, "
     "`turn.failed`, `turn.cancelled` or `turn.interrupted`. The `id` of an event is the reply's length in Unicode "
     "code points; send it back as `Last-Event-ID` to resume.",
     "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},

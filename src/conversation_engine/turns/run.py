@@ -9,6 +9,7 @@ from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.conversations.types import Conversation, Utterance
 from conversation_engine.domains.llm.errors import ContextTooLongError
 from conversation_engine.domains.llm.service import Answer, ModelCall
+from conversation_engine.domains.llm.tokens import tools_tokens_for
 from conversation_engine.domains.llm.types import Attempt, LLMMessage, ModelCard
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.turns.evidence import Evidence
@@ -64,9 +65,9 @@ class TurnRun:
             turn_id=self.turn.id,
             attempt=attempt,
             card=self.card,
-            messages=[LLMMessage(message.role, message.text) for message in window.messages],
+            messages=[LLMMessage(role, parts or text) for role, text, _, parts in window.messages],
             sampling=self.turn.sampling,
-            input_tokens=window.input_tokens,
+            input_tokens=window.input_tokens + tools_tokens_for(self.card, self.turn.sampling),
             stable_messages=window.stable_messages,
         )
 

@@ -21,6 +21,8 @@ from conversation_engine.domains.llm.types import Attempt, Sampling, UsageSource
 from conversation_engine.infra.web.event_stream import HEARTBEAT, frame
 from conversation_engine.turns.types import (
     AskedQuestion,
+    CallBegun,
+    CallDelta,
     Heartbeat,
     ReplyDelta,
     Turn,
@@ -260,6 +262,12 @@ def frame_of(event: TurnEvent) -> bytes:
         case ReplyDelta(offset=offset, text=text):
             data = f'{{"offset":{offset},"text":{json.dumps(text, ensure_ascii=False)}}}'
             return frame(event="reply.delta", data=data.encode(), event_id=offset)
+        case CallBegun(offset=offset, index=index, call_id=call_id, name=name):
+            begun = json.dumps({"offset": offset, "index": index, "call_id": call_id, "name": name}, ensure_ascii=False)
+            return frame(event="reply.tool_call", data=begun.encode(), event_id=offset)
+        case CallDelta(offset=offset, index=index, text=text):
+            more = json.dumps({"offset": offset, "index": index, "text": text}, ensure_ascii=False)
+            return frame(event="reply.tool_call_delta", data=more.encode(), event_id=offset)
         case Heartbeat():
             return HEARTBEAT
         case TurnRestarted(turn=turn):

@@ -39,6 +39,7 @@ from conversation_engine.turns.state import is_final
 from conversation_engine.turns.steps.admit import AdmitStep
 from conversation_engine.turns.steps.assemble import AssembleStep, WindowRequest
 from conversation_engine.turns.steps.retrieve import RetrieveStep
+from conversation_engine.turns.telling import told
 from conversation_engine.turns.topics import process_topic, turn_topic
 from conversation_engine.turns.types import NewTurn, Turn, TurnDetail, TurnEnded, TurnEvent, TurnState
 from conversation_engine.turns.watching import TurnWatch
@@ -288,7 +289,9 @@ class TurnService:
 
         `turn` was given out by this service, so its owner is known.
         """
-        async for event in self._watch.follow(turn, after=after):
+        is_transcript = turn.sampling.tools is not None
+        events = told(self._watch.follow(turn), after=after) if is_transcript else self._watch.follow(turn, after=after)
+        async for event in events:
             yield event
 
     async def cancel(self, conversation_id: ConversationId, turn_id: TurnId, *, owner_id: UserId) -> TurnDetail:

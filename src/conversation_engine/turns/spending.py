@@ -11,7 +11,7 @@ from conversation_engine.domains.conversations.types import Content, Conversatio
 from conversation_engine.domains.limits.service import BudgetService, payers_of
 from conversation_engine.domains.limits.types import Amount, Expected, Payers
 from conversation_engine.domains.llm.service import LlmService
-from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, count_tokens, ratio_for
+from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, count_tokens, ratio_for, tools_text
 from conversation_engine.domains.llm.types import Attempt
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.kernel.ids import TurnId
@@ -109,6 +109,7 @@ class TurnSpending:
                 return window
         prompt = conversation.system_prompt
         own = tokens + more_tokens + (count_tokens(prompt) if prompt else 0)
+        own += count_tokens(tools_text(run.turn.sampling)) if run.turn.sampling.tools else 0
         overhead = (count + 2) * (MESSAGE_OVERHEAD_TOKENS + 1)  # every message's own count is rounded up
         return min(window, ceil(own * ratio_for(card)) + overhead)
 

@@ -241,13 +241,13 @@ class SummaryKeeper:
         return ""
 
     def _shown(self, before: str, part: Sequence[LLMMessage]) -> list[LLMMessage]:
-        said = "\n".join(f"{message.role}: {message.content}" for message in part)
+        said = "\n".join(f"{message.role}: {message.text}" for message in part)
         question = f"Minutes so far:\n{before or '(none)'}\n\nSaid since:\n{said}\n\nThe new minutes:"
         words = self._settings.summary_limit_tokens * 3 // 5
         return [LLMMessage("system", _INSTRUCTIONS.format(words=words)), LLMMessage("user", question)]
 
     def _call(self, block: _Block, shown: Sequence[LLMMessage], attempts: Sequence[Attempt]) -> ModelCall:
-        tokens = sum(tokens_for(block.card, one.content) + MESSAGE_OVERHEAD_TOKENS for one in shown)
+        tokens = sum(tokens_for(block.card, one.text) + MESSAGE_OVERHEAD_TOKENS for one in shown)
         return ModelCall(
             conversation_id=block.conversation.id,
             owner_id=block.conversation.owner_id,
@@ -296,7 +296,7 @@ class SummaryKeeper:
 
 
 def _length(shown: Sequence[LLMMessage]) -> int:
-    return sum(len(message.content) for message in shown)
+    return sum(len(message.text) for message in shown)
 
 
 def _is_summary(text: str, answer: Answer) -> bool:

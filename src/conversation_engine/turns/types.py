@@ -152,9 +152,32 @@ class TurnStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyDelta:
-    """More of the reply. `offset` is the reply's length after `text`, in Unicode code points: the event's id."""
+    """More of the reply. `offset` is the reply's length after `text`, in Unicode code points: the event's id.
+
+    Where tools are called, that of its transcript.
+    """
 
     offset: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallBegun:
+    """The reply calls a tool; what it is called with follows. Offsets count on, whatever is said."""
+
+    offset: int
+    index: int
+    """0 for the reply's first call."""
+    call_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDelta:
+    """More of the arguments of the call that was begun last."""
+
+    offset: int
+    index: int
     text: str
 
 
@@ -179,4 +202,4 @@ class TurnEnded:
     """The reply's length in Unicode code points."""
 
 
-TurnEvent = TurnStarted | TurnRestarted | ReplyDelta | Heartbeat | TurnEnded
+TurnEvent = TurnStarted | TurnRestarted | ReplyDelta | CallBegun | CallDelta | Heartbeat | TurnEnded

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import Final
 
+from conversation_engine.domains.llm.transcript import transcript_of
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.turns.repo import TurnRepo
@@ -109,6 +110,6 @@ class TurnWatch:
             text = self._repo.checkpointed_after(tx, turn.id, attempt=attempt, offset=after)
             return [ReplyDelta(offset=after + len(text), text=text)] if text else []
         detail = self._detail_of(tx, now or turn)
-        content = str(detail.reply.content) if detail.reply else ""
+        content = transcript_of(detail.reply.content) if detail.reply else ""
         ended = TurnEnded(detail=detail, offset=len(content))
         return [ReplyDelta(offset=len(content), text=content[after:]), ended] if content[after:] else [ended]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from conversation_engine.domains.llm.parts import Parts
 from conversation_engine.kernel.ids import ConversationId, LlmRequestId, MessageId, UserId
 from conversation_engine.kernel.windows import RecallScope, TooLongPolicy, WindowStrategy
 
@@ -19,6 +20,8 @@ class Candidate(NamedTuple):
     text: str
     tokens: int
     """In the model's own vocabulary, without the chat template's share."""
+    parts: Parts | None = None
+    """Where it says more than text."""
 
 
 class WindowMessage(NamedTuple):
@@ -27,6 +30,8 @@ class WindowMessage(NamedTuple):
     role: WindowRole
     text: str
     tokens: int
+    parts: Parts | None = None
+    """Where it is shown as more than text."""
 
 
 class Digest(NamedTuple):
@@ -112,6 +117,8 @@ class Frame:
     pinned: Sequence[Candidate] = ()
     """Pinned messages of the path, oldest first; those inside the window's history are not shown twice."""
     pinned_without_room: int = 0
+    exchange: Sequence[Candidate] = ()
+    """What stands right before the newest message and belongs to it, oldest first: the calls that it answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

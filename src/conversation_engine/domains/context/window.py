@@ -6,10 +6,10 @@ reason the history loses a block of old messages at a time, not one a turn.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, Final
 
-from conversation_engine.domains.context.errors import MessageTooLongError
+from conversation_engine.domains.context.errors import MessageTooLongError, NothingToAnswerError
 from conversation_engine.domains.context.types import (
     Budget,
     Candidate,
@@ -21,6 +21,7 @@ from conversation_engine.domains.context.types import (
     Window,
     WindowMessage,
 )
+from conversation_engine.domains.llm.exchanges import exchange_before, paired
 from conversation_engine.kernel.windows import TooLongPolicy
 
 PINNED_SHARE: Final = 0.5
@@ -41,12 +42,15 @@ def frame_of(
     pinned: Sequence[Candidate],
     too_long: TooLongPolicy,
     count: Callable[[str], int],
+    exchange: Sequence[Candidate] = (),
 ) -> Frame:
     """What is shown in any case. `count` tells how many of the model's tokens a text is.
 
-    Raises MessageTooLongError when the newest message does not fit, unless it may be cut and something of it fits.
+    Raises MessageTooLongError when the newest message does not fit, with the `exchange` that it belongs to, unless it
+    may be cut and something of it fits.
     """
     used = system_tokens + budget.overhead_tokens if system_prompt else 0
+    used += sum([candidate.tokens + budget.overhead_tokens for candidate in exchange])
     room = budget.total_tokens - used - budget.overhead_tokens
     shown = newest
     if newest.tokens > room:
@@ -63,6 +67,7 @@ def frame_of(
         cut_tokens=newest.tokens - shown.tokens,
         pinned=fitting,
         pinned_without_room=len(pinned) - len(fitting),
+        exchange=exchange,
     )
 
 
@@ -115,7 +120,8 @@ def history_tokens(frame: Frame, budget: Budget) -> int:
     overhead = budget.overhead_tokens
     system = frame.system_tokens + overhead if frame.system_prompt else 0
     pinned = sum(pin.tokens + overhead for pin in frame.pinned)
-    return budget.total_tokens - system - frame.newest.tokens - overhead - pinned - recall_tokens(frame, budget)
+    newest = sum([candidate.tokens + overhead for candidate in (*frame.exchange, frame.newest)])
+    return budget.total_tokens - system - newest - pinned - recall_tokens(frame, budget)
 
 
 def recall_tokens(frame: Frame, budget: Budget) -> int:
@@ -137,21 +143,24 @@ def make_window(
     """Put everything in its place. `note` is what stands for the `recalled` messages, with its tokens."""
     overhead = budget.overhead_tokens
     kept, digest, newest = history.kept, history.digest, frame.newest
-    inside = {candidate.sequence_number for candidate in kept} | {newest.sequence_number}
+    inside = {candidate.sequence_number for candidate in (*kept, *frame.exchange, newest)}
     pinned = [pin for pin in frame.pinned if pin.sequence_number not in inside]
+    if any(candidate.parts for candidate in kept):
+        kept = without_orphans(kept)
     stable = [WindowMessage("system", frame.system_prompt, frame.system_tokens)] if frame.system_prompt else []
-    stable += [WindowMessage(role, text, tokens) for _, role, text, tokens in pinned]
+    stable += [WindowMessage(role, text, tokens) for _, role, text, tokens, _ in pinned]
     if digest:
         stable.append(WindowMessage("user", digest.text, digest.tokens))
-    stable += [WindowMessage(role, text, tokens) for _, role, text, tokens in kept]
+    stable += [WindowMessage(role, text, tokens, parts) for _, role, text, tokens, parts in kept]
     messages = [*stable, WindowMessage("user", *note)] if note else list(stable)
-    messages.append(WindowMessage(newest.role, newest.text, newest.tokens))
+    messages += [WindowMessage(*candidate[1:]) for candidate in frame.exchange]
+    messages.append(WindowMessage(newest.role, newest.text, newest.tokens, newest.parts))
     used = sum([message[2] for message in messages]) + overhead * len(messages)
     return Window(
         messages=messages,
         input_tokens=used,
         stable_messages=len(stable),
-        start=kept[0].sequence_number if kept and history.newest_dropped is not None else 0,
+        start=history.kept[0].sequence_number if history.kept and history.newest_dropped is not None else 0,
         takes_summaries=choice.uses_summary,
         recall_scope=choice.recall_scope,
         manifest={
@@ -166,6 +175,25 @@ def make_window(
             "dropped": _dropped(history),
         },
     )
+
+
+def exchange_of(
+    newest: Candidate, older: Iterator[Candidate]
+) -> tuple[Sequence[Candidate], Candidate, Iterator[Candidate]]:
+    """What the newest message, which is more than text, belongs to; what is shown of itself; and what is older.
+
+    Raises NothingToAnswerError where nothing is left of it: calls that nobody has answered, results of no call.
+    """
+    before, beyond = exchange_before(older)
+    whole = without_orphans([*before, newest])
+    if not whole or whole[-1].sequence_number != newest.sequence_number:
+        raise NothingToAnswerError
+    return whole[:-1], whole[-1], older if beyond is None else chain([beyond], older)
+
+
+def without_orphans(said: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Messages, oldest first, without calls whose results are not among them, and without such results."""
+    return paired(said, with_parts=lambda one, parts: one._replace(text=parts.text, parts=parts))
 
 
 def _fitting_pins(pinned: Sequence[Candidate], room: float, overhead: int) -> list[Candidate]:
@@ -224,6 +252,8 @@ def _history(
 def _cut(newest: Candidate, room: int, count: Callable[[str], int]) -> Candidate | None:
     """Its beginning and its end, as much as fits; `None` when nothing does."""
     text = newest.text
+    if newest.parts is not None:  # nobody knows what half of a result means
+        return None
     length = int(len(text) * room / newest.tokens) if room > 0 else 0
     while length >= 2:
         tail = length // 3

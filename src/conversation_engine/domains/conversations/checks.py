@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from conversation_engine.domains.conversations.documents import checked_json
+from conversation_engine.domains.conversations.documents import as_text, checked_json
 from conversation_engine.domains.conversations.settings import ConversationSettings
 from conversation_engine.domains.conversations.types import (
     MOST_PER_PAGE,
@@ -14,6 +14,7 @@ from conversation_engine.domains.conversations.types import (
     NewConversation,
     NewMessage,
 )
+from conversation_engine.domains.llm.parts import parts_of
 from conversation_engine.domains.llm.tokens import count_tokens
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import UserId
@@ -83,7 +84,8 @@ class Checks:
             return checked_text(content, name="message", limit_characters=limit)
         if not content:
             raise InvalidInputError("The message is empty. Write something first.", field="content")
-        return checked_json(content, name="message", limit_characters=limit)
+        text = checked_json(content, name="message", limit_characters=limit)
+        return text if parts_of(content) is None else as_text(content)
 
 
 def check_owner(owner_id: UserId) -> None:

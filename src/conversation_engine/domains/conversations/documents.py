@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from conversation_engine.domains.conversations.types import Content
+from conversation_engine.domains.llm.parts import parts_of
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.text import is_storable
 
@@ -42,7 +43,10 @@ def checked_json(document: object, *, name: str, limit_characters: int) -> str:
 
 def as_text(content: Content) -> str:
     """What a message says, as a model reads it."""
-    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    if isinstance(content, str):
+        return content
+    parts = parts_of(content)
+    return json.dumps(content, ensure_ascii=False) if parts is None else parts.text
 
 
 def _is_deeper(document: object, levels: int) -> bool:

@@ -15,7 +15,7 @@ from conversation_engine.domains.llm.plausible import plausible
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.pricing import cost_of
 from conversation_engine.domains.llm.settings import LlmSettings
-from conversation_engine.domains.llm.tokens import estimate, estimate_prompt
+from conversation_engine.domains.llm.tokens import estimate, estimate_prompt, tools_tokens_for
 from conversation_engine.domains.llm.translation import CAUSE_LIMIT
 from conversation_engine.domains.llm.types import (
     Attempt,
@@ -116,7 +116,7 @@ class ModelCaller:
                 attempt=call.attempt,
                 provider=call.card.provider,
                 model=call.card.provider_model,
-                parameters=call.sampling.as_json(),
+                parameters=call.sampling.noted(),
                 status=status,
                 latency_ms=round((ended - progress.started) * 1000),
                 first_token_ms=None if first is None else round((first - progress.started) * 1000),
@@ -169,7 +169,7 @@ class ModelCaller:
         if progress.first_text is None and not is_cancelled:
             return None
         return TokenUsage(
-            input_tokens=estimate_prompt(call.card, call.messages),
+            input_tokens=estimate_prompt(call.card, call.messages) + tools_tokens_for(call.card, call.sampling),
             cached_tokens=0,
             output_tokens=estimate(call.card, "".join(progress.text_parts)),
             source=UsageSource.ESTIMATED,

@@ -81,6 +81,7 @@ class ModelCatalog:
             own_price=self._own_price(wanted),
             priced_as=family.priced_as,
             output_limit_tokens=facts.output_limit_tokens,
+            capabilities=facts.capabilities,
         )
 
     def check_setting(self, setting: str, name: str) -> None:

@@ -43,7 +43,7 @@ def check_call(card: ModelCard, *, owner_id: UserId) -> ModelCall:
         card=card,
         messages=[_QUESTION],
         sampling=Sampling(reply_limit_tokens=CHECK_REPLY_TOKENS),
-        input_tokens=tokens_for(card, _QUESTION.content) + MESSAGE_OVERHEAD_TOKENS + TEMPLATE_TOKENS,
+        input_tokens=tokens_for(card, _QUESTION.text) + MESSAGE_OVERHEAD_TOKENS + TEMPLATE_TOKENS,
     )
 
 

@@ -194,6 +194,21 @@ class UnknownModelError(EngineError):
         )
 
 
+class ModelCannotError(EngineError):
+    """The model is known not to do what was asked for."""
+
+    code = "model_cannot"
+    kind = Kind.INVALID
+
+    def __init__(self, model: str, field: str) -> None:
+        super().__init__(
+            f"{model} does not take `{field}`. Leave it out, or choose a model that does: `GET /models` lists what "
+            "each can do.",
+            model=model[:255],
+            field=field,
+        )
+
+
 class BadModelSettingError(InvalidInputError):
     """A setting names a model of a service that nobody configured."""
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 from conversation_engine.domains.llm.calling import ModelCall
 from conversation_engine.domains.llm.errors import ProcessLostError
 from conversation_engine.domains.llm.pricing import cost_of
-from conversation_engine.domains.llm.tokens import estimate, estimate_prompt
+from conversation_engine.domains.llm.tokens import estimate, estimate_prompt, tools_tokens_for
 from conversation_engine.domains.llm.types import Attempt, AttemptStatus, TokenUsage, UsageSource
 from conversation_engine.kernel.ids import LlmRequestId, TurnId
 
@@ -31,7 +31,7 @@ def lost_call(call: ModelCall, text: str, *, at: datetime) -> Attempt:
     answering, so it is taken for the model that was asked.
     """
     usage = TokenUsage(
-        input_tokens=estimate_prompt(call.card, call.messages),
+        input_tokens=estimate_prompt(call.card, call.messages) + tools_tokens_for(call.card, call.sampling),
         cached_tokens=0,
         output_tokens=estimate(call.card, text),
         source=UsageSource.ESTIMATED,
@@ -44,7 +44,7 @@ def lost_call(call: ModelCall, text: str, *, at: datetime) -> Attempt:
         attempt=call.attempt,
         provider=call.card.provider,
         model=call.card.provider_model,
-        parameters=call.sampling.as_json(),
+        parameters=call.sampling.noted(),
         status=AttemptStatus.FAILED,
         latency_ms=0,
         first_token_ms=None,

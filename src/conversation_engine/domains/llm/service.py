@@ -14,8 +14,8 @@ from conversation_engine.domains.llm.calling import ModelCall, ModelCaller, Outc
 from conversation_engine.domains.llm.catalog import ModelCatalog, Service
 from conversation_engine.domains.llm.checking import check_call, check_model
 from conversation_engine.domains.llm.circuits import Circuits
-from conversation_engine.domains.llm.errors import ContextTooLongError, ModelError
-from conversation_engine.domains.llm.known_models import ModelFacts
+from conversation_engine.domains.llm.errors import ContextTooLongError, ModelCannotError, ModelError
+from conversation_engine.domains.llm.known_models import Capability, ModelFacts
 from conversation_engine.domains.llm.lost import lost_call
 from conversation_engine.domains.llm.metering import CallMeter
 from conversation_engine.domains.llm.pricing import list_price_of, load_prices, price_of
@@ -100,6 +100,11 @@ class LlmService:
         card = self._catalog.card(name)
         ratios = self._ratios.of(card)
         return card if ratios is None else replace(card, ratios=ratios)
+
+    def check_can(self, card: ModelCard, sampling: Sampling) -> None:
+        """Raises ModelCannotError for what the model is known not to do. No I/O."""
+        if sampling.tools is not None and card.lacks(Capability.TOOLS):
+            raise ModelCannotError(card.name, "tools")
 
     def reply_limit_tokens(self, card: ModelCard, sampling: Sampling) -> int:
         """How long a reply may get: as asked or by setting, never over half of what the model can hold, nor over its
@@ -275,7 +280,8 @@ class LlmService:
         yield self._fitted(call, call.card, call.input_tokens)
         for card in self._fallbacks:
             tokens = math.ceil(call.input_tokens * ratio_for(card) / ratio_for(call.card))
-            if card.name != call.card.name and tokens < card.context_tokens:
+            cannot = call.sampling.tools is not None and card.lacks(Capability.TOOLS)
+            if card.name != call.card.name and tokens < card.context_tokens and not cannot:
                 yield self._fitted(call, card, tokens)
 
     def _fitted(self, call: ModelCall, card: ModelCard, input_tokens: int) -> ModelCall:
@@ -320,7 +326,10 @@ class LlmService:
         usage = attempt.usage
         if usage is None or usage.source is not UsageSource.PROVIDER:
             return attempt
-        if not self._ratios.wants(call.card, sum(len(message.content) for message in call.messages)):
+        texts = [message.content for message in call.messages if isinstance(message.content, str)]
+        if call.sampling.tools is not None or len(texts) < len(call.messages):  # which the service counts its own way
+            return attempt
+        if not self._ratios.wants(call.card, sum(map(len, texts))):
             return attempt
         counted = count_prompt(call.messages)
         self._ratios.learn(call.card, counted, usage.input_tokens)

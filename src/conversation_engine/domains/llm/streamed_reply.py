@@ -5,19 +5,25 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
+from conversation_engine.domains.llm import transcript
 from conversation_engine.domains.llm.errors import MalformedStreamError, ModelError
 from conversation_engine.domains.llm.translation import CAUSE_LIMIT
 from conversation_engine.domains.llm.types import ModelEvent, ReplyFinished, TextDelta
 from conversation_engine.domains.llm.wire import Endpoint, drain
+from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.text import storable
 
 
 class StreamedReply(ABC):
     """What has been read of one stream, in one dialect."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_transcript: bool = False) -> None:
+        """`is_transcript`: tools were offered, so what is read is a transcript."""
+        self.is_transcript = is_transcript
         self.is_done = False
         self.error: ModelError | None = None
+        self.call_id: str | None = None
+        self.is_in_call = False
 
     def read(self, payloads: list[bytes]) -> str:
         """The text in payloads that arrived together, up to the end or to what cannot be read (then in `error`)."""
@@ -33,6 +39,22 @@ class StreamedReply(ABC):
             if self.is_done or self.error:
                 break
         return "".join(pieces)
+
+    def words(self, text: str) -> str:
+        """How more text stands in a transcript; never empty."""
+        begun = transcript.reopening() if self.is_in_call else ""
+        self.is_in_call = False
+        return begun + transcript.plain(text)
+
+    def call(self, call_id: str | None, name: str) -> str:
+        """How a call begins; one that its service gave no id is given one."""
+        self.is_in_call = True
+        self.call_id = call_id or f"call_{new_id().replace('-', '')}"
+        return transcript.opening(self.call_id, name)
+
+    def arguments(self, text: str) -> str:
+        """How more of its arguments stand in a transcript."""
+        return transcript.plain(text)
 
     @abstractmethod
     def finished(self) -> ReplyFinished:

@@ -5,6 +5,7 @@ ratio, which is learned from what the provider reports (`ratios.py`) and differs
 English takes three times as many tokens for Arabic as o200k does. The provider's own usage is the truth afterwards.
 """
 
+import json
 import math
 from collections.abc import Sequence
 from enum import IntEnum
@@ -15,7 +16,7 @@ import toktok
 
 from conversation_engine.domains.llm.characters import Kind, characters_in
 from conversation_engine.domains.llm.fitting import told
-from conversation_engine.domains.llm.types import LLMMessage, ModelCard, PromptCount, ScriptRatio, TokenRatios
+from conversation_engine.domains.llm.types import LLMMessage, ModelCard, PromptCount, Sampling, ScriptRatio, TokenRatios
 
 MESSAGE_OVERHEAD_TOKENS: Final = 5
 """What a chat template adds around one message: role and separators (ChatML: 4 to 5)."""
@@ -102,6 +103,16 @@ def tokens_for(card: ModelCard, text: str, o200k_tokens: int | None = None) -> i
     return math.ceil(counted * ratios_of(card).by_script[script_of(text, counted)].safe)
 
 
+def tools_text(sampling: Sampling) -> str:
+    """What a model has to read of the tools that it is offered; empty where there are none."""
+    return "" if sampling.tools is None else json.dumps(sampling.tools.as_json(), ensure_ascii=False)
+
+
+def tools_tokens_for(card: ModelCard, sampling: Sampling) -> int:
+    """How many tokens of this model that takes, on the safe side."""
+    return 0 if sampling.tools is None else tokens_for(card, tools_text(sampling))
+
+
 def template_tokens_for(card: ModelCard, *, is_instructed: bool) -> int:
     """What the model's chat template adds to a whole prompt, as far as is known."""
     return ratios_of(card).template_tokens[is_instructed]
@@ -129,7 +140,7 @@ def estimate_prompt(card: ModelCard, messages: Sequence[LLMMessage]) -> int:
     """The same of a whole prompt, the chat template's share included."""
     weights, instructed = ratios_of(card).weights, is_instructed(messages)
     if weights is None or vocabulary_of(card) is not None:
-        texts = sum(estimate(card, message.content) + MESSAGE_OVERHEAD_TOKENS for message in messages)
+        texts = sum(estimate(card, message.text) + MESSAGE_OVERHEAD_TOKENS for message in messages)
         return texts + template_tokens_for(card, is_instructed=instructed)
     counted = count_prompt(messages)
     parts = parts_of(counted.by_script, counted.characters, is_instructed=instructed)
@@ -162,14 +173,14 @@ def is_instructed(messages: Sequence[LLMMessage]) -> bool:
 def count_prompt(messages: Sequence[LLMMessage]) -> PromptCount:
     """The o200k tokens of a prompt by script: what a reported usage is compared with."""
     by_script = [0] * len(Script)
-    counts = toktok.batch_count([message.content for message in messages], O200K, threads=1)
+    counts = toktok.batch_count([message.text for message in messages], O200K, threads=1)
     for message, tokens in zip(messages, counts, strict=True):
-        by_script[script_of(message.content, int(tokens))] += int(tokens)
+        by_script[script_of(message.text, int(tokens))] += int(tokens)
     return PromptCount(
         messages=len(messages),
         by_script=tuple(by_script),
         is_instructed=is_instructed(messages),
-        characters=characters_in("".join(message.content for message in messages)),
+        characters=characters_in("".join(message.text for message in messages)),
     )
 
 

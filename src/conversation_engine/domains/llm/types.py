@@ -1,12 +1,14 @@
 """The words of model calls."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Literal, NamedTuple
 
+from conversation_engine.domains.llm.parts import Parts
+from conversation_engine.domains.llm.tools import Toolbox
 from conversation_engine.kernel.ids import ConversationId, LlmRequestId, TurnId, UserId
 
 NO_CONVERSATION: Final = ConversationId("00000000-0000-0000-0000-000000000000")
@@ -17,7 +19,13 @@ class LLMMessage(NamedTuple):
     """One message as a model is shown it."""
 
     role: Literal["system", "user", "assistant"]
-    content: str
+    content: str | Parts
+    """Results of tools are the user's, calls the assistant's."""
+
+    @property
+    def text(self) -> str:
+        """What it says, as text."""
+        return self.content if isinstance(self.content, str) else self.content.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +39,8 @@ class Sampling:
     seed: int | None = None
     response_format: Mapping[str, Any] | None = None
     """What form the reply must have, in the OpenAI dialect's words (`json_object`, `json_schema`); `None`: any."""
+    tools: Toolbox | None = None
+    """What the model may call; then the reply is a transcript (`transcript.py`)."""
 
     def as_json(self) -> dict[str, Any]:
         """Only what was chosen."""
@@ -42,11 +52,22 @@ class Sampling:
             "seed": self.seed,
             "response_format": self.response_format,
         }
-        return {name: value for name, value in chosen.items() if value is not None}
+        said = {name: value for name, value in chosen.items() if value is not None}
+        return said if self.tools is None else said | {"tools": self.tools.as_json()}
+
+    def noted(self) -> dict[str, Any]:
+        """What is kept with each call: of tools their names."""
+        tools = self.tools
+        if tools is None:
+            return self.as_json()
+        return replace(self, tools=None).as_json() | {"tools": [one.name for one in tools.functions]}
 
     @classmethod
     def from_json(cls, chosen: Mapping[str, Any]) -> "Sampling":
         """What `as_json` gave."""
+        tools = chosen.get("tools")
+        if tools is not None:
+            chosen = {**chosen, "tools": Toolbox.from_json(tools)}
         return cls(**{**chosen, "stop": tuple(chosen.get("stop", ()))})
 
 
@@ -98,7 +119,7 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextDelta:
-    """More of the reply: never empty, always storable text."""
+    """More of the reply: never empty, always storable text; with tools more of its transcript (`transcript.py`)."""
 
     text: str
 
@@ -186,6 +207,12 @@ class ModelCard:
     """The price table's name of the provider, where that is not `provider`."""
     output_limit_tokens: int | None = None
     """Longest reply that the service allows, where we know."""
+    capabilities: frozenset[str] | None = None
+    """What it can do beyond text (`known_models.Capability`); `None`: nobody told us, so its service is asked."""
+
+    def lacks(self, capability: str) -> bool:
+        """Whether it is known not to have it."""
+        return self.capabilities is not None and capability not in self.capabilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

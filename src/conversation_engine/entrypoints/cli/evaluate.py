@@ -108,7 +108,7 @@ async def _ask(llm: "LlmService", model: str, messages: "Sequence[LLMMessage]", 
         card=card,
         messages=messages,
         sampling=replace(sampling, reply_limit_tokens=llm.reply_limit_tokens(card, sampling)),
-        input_tokens=sum(count_tokens(message.content) for message in messages),
+        input_tokens=sum(count_tokens(message.text) for message in messages),
     )
     answer = await llm.answer(call, on_text=said.append)
     if answer.error is not None:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 
+from conversation_engine.domains.conversations.types import Content, MessageRole, NewMessage
+from conversation_engine.domains.llm.parts import Parts
 from conversation_engine.entrypoints.openai.chat_answers import Chunks, broken, completion_of
 from conversation_engine.entrypoints.openai.chat_schemas import ChatIn, said_anew
 from conversation_engine.entrypoints.openai.error_shape import RETRY_HEADER
@@ -14,10 +16,12 @@ from conversation_engine.entrypoints.openai.errors import UnsupportedFieldError
 from conversation_engine.entrypoints.openai.failures import failure_of
 from conversation_engine.entrypoints.openai.ids import conversation_id_of
 from conversation_engine.entrypoints.openai.leaving import unless_gone
+from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse
 from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
+from conversation_engine.kernel.ids import MessageId
 from conversation_engine.turns.passing.service import PassingService
 from conversation_engine.turns.passing.types import Prompt
 from conversation_engine.turns.service import TurnService
@@ -70,7 +74,10 @@ async def complete_chat(
             conversation_id=conversation_id_of(named),
             owner_id=caller.user_id,
             role=caller.role,
-            content=said,
+            content=_stored(said[-1]),
+            preceding=[
+                NewMessage(id=MessageId(new_id()), role=MessageRole.USER, content=_stored(one)) for one in said[:-1]
+            ],
             model=body.model,
             system_prompt=instructions,
             sampling=body.sampling(),
@@ -93,6 +100,10 @@ async def _passing(passing: PassingService, prompt: Prompt, body: ChatIn, reques
     if run.error is not None and detail.reply is None:
         raise run.error
     return _completed(detail, is_stored=False)
+
+
+def _stored(said: str | Parts) -> Content:
+    return said if isinstance(said, str) else said.as_json()
 
 
 def _conversation_named(body: ChatIn, header: str | None) -> str | None:

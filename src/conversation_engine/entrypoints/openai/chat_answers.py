@@ -4,14 +4,18 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+from conversation_engine.domains.llm.parts import Text, parts_of
 from conversation_engine.domains.llm.types import Attempt
 from conversation_engine.entrypoints.openai.error_shape import error_body, error_of
 from conversation_engine.entrypoints.openai.failures import failure_of
 from conversation_engine.entrypoints.openai.ids import COMPLETION, CONVERSATION, shown
+from conversation_engine.entrypoints.openai.tools import as_chat_calls
 from conversation_engine.infra.web.event_stream import HEARTBEAT
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.turns.schemas import usage_of
 from conversation_engine.turns.types import (
+    CallBegun,
+    CallDelta,
     Heartbeat,
     ReplyDelta,
     Turn,
@@ -35,8 +39,13 @@ NOTHING_USED: Final = {
 
 def completion_of(detail: TurnDetail, *, is_stored: bool) -> dict[str, Any]:
     """A `chat.completion`. `is_stored`: in a conversation, which it names then."""
-    text = "" if detail.reply is None else str(detail.reply.content)
-    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    content = "" if detail.reply is None else detail.reply.content
+    message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None, "annotations": []}
+    if (parts := parts_of(content)) is not None:
+        text = "".join(part.text for part in parts.items if isinstance(part, Text))
+        message |= {"content": text or None, "tool_calls": as_chat_calls(parts.calls)}
+    elif not isinstance(content, str):
+        message["content"] = str(content)
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason(detail)}
     return {
         **_head(detail.turn, "chat.completion", is_stored=is_stored),
@@ -90,6 +99,13 @@ class Chunks:
             case ReplyDelta(offset=offset, text=text):
                 self._shown = offset
                 return f"{self._before}{json.dumps(text, ensure_ascii=False)}{self._after}".encode(errors="replace")
+            case CallBegun(offset=offset, index=index, call_id=call_id, name=name):
+                self._shown = offset
+                told = {"index": index, "id": call_id, "type": "function", "function": {"name": name, "arguments": ""}}
+                return self._frame(_choice({"tool_calls": [told]}, None))
+            case CallDelta(offset=offset, index=index, text=text):
+                self._shown = offset
+                return self._frame(_choice({"tool_calls": [{"index": index, "function": {"arguments": text}}]}, None))
             case Heartbeat():
                 return HEARTBEAT
             case TurnRestarted():

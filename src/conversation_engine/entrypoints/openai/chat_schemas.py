@@ -1,15 +1,18 @@
 """What `POST /v1/chat/completions` takes."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from conversation_engine.domains.llm.parts import Parts, Text
 from conversation_engine.domains.llm.types import LLMMessage, Sampling
 from conversation_engine.entrypoints.openai.errors import BadFieldError, UnsupportedFieldError
 from conversation_engine.entrypoints.openai.fields import LABELS, DialectBody, Neutral
 from conversation_engine.entrypoints.openai.formats import checked_format
-from conversation_engine.kernel.text import checked_text
+from conversation_engine.entrypoints.openai.texts import text_of_parts
+from conversation_engine.entrypoints.openai.tools import call_of, result_of, toolbox_of
 
 NEUTRAL: Final[Neutral] = {
     **LABELS,
@@ -21,9 +24,6 @@ NEUTRAL: Final[Neutral] = {
     "presence_penalty": (0,),
     "modalities": (["text"],),
     "store": (False,),
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
-    "parallel_tool_calls": (True, False),
     "functions": ([],),
     "function_call": ("none", "auto"),
     "audio": (),
@@ -35,8 +35,6 @@ NEUTRAL: Final[Neutral] = {
 """Of a request. What is in none of these tables is refused as unknown."""
 _OF_MESSAGE: Final[Neutral] = {"refusal": (), "audio": (), "name": (), "function_call": (), "annotations": ([],)}
 Stop = Annotated[str, Field(min_length=1, max_length=100)]
-MESSAGE_LIMIT_CHARACTERS: Final = 10_000_000
-"""Of one message of a prompt that is not stored; the body's own limit is smaller, unless an operator raised it."""
 
 
 class StreamOptionsIn(BaseModel):
@@ -51,17 +49,26 @@ class StreamOptionsIn(BaseModel):
 class ChatMessageIn(DialectBody):
     """A message of the prompt."""
 
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[dict[str, Any]] | None = None
     tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
 
     def message(self, place: str) -> LLMMessage:
         """As a model is shown it. Raises UnsupportedFieldError or BadFieldError."""
         self.refuse_unsupported(_OF_MESSAGE, where=f"{place}.")
+        if self.tool_calls and self.role != "assistant":
+            raise UnsupportedFieldError(f"{place}.tool_calls", f"the {self.role} calls nothing")
+        if self.tool_call_id is not None and self.role != "tool":
+            raise UnsupportedFieldError(f"{place}.tool_call_id", f"the {self.role} answers no call")
+        if self.role == "tool":
+            names = ("tool_call_id", "content")
+            return LLMMessage("user", Parts((result_of(self.tool_call_id, self.content, place=place, names=names),)))
+        text = text_of_parts(self.content, place=f"{place}.content", kinds=("text",))
         if self.tool_calls:
-            raise UnsupportedFieldError(f"{place}.tool_calls")
-        role = "system" if self.role == "developer" else self.role
-        return LLMMessage(role, text_of_parts(self.content, place=f"{place}.content", kinds=("text",)))
+            calls = [call_of(one, place=f"{place}.tool_calls[{n}]") for n, one in enumerate(self.tool_calls)]
+            return LLMMessage("assistant", Parts((*([Text(text)] if text else []), *calls)))
+        return LLMMessage("system" if self.role == "developer" else self.role, text)
 
 
 class ConversationIn(BaseModel):
@@ -86,6 +93,9 @@ class ChatIn(DialectBody):
     stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
     response_format: dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = Field(None, description="Functions that the model may have you call.")
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
     conversation: str | ConversationIn | None = Field(
         None,
         description="An extension: the conversation in which the last message is said. Its stored history stands in "
@@ -104,6 +114,7 @@ class ChatIn(DialectBody):
             stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
             seed=self.seed,
             response_format=checked_format(self.response_format, field="response_format"),
+            tools=toolbox_of(self.tools, self.tool_choice, self.parallel_tool_calls, is_nested=True),
         )
 
     def prompt(self) -> Sequence[LLMMessage]:
@@ -117,28 +128,17 @@ class ChatIn(DialectBody):
         return bool(self.stream_options and self.stream_options.include_usage)
 
 
-def said_anew(prompt: Sequence[LLMMessage]) -> tuple[str | None, str]:
-    """The instructions and the one message that is new, of a chat whose history we have. Raises BadFieldError."""
-    instructions = [message.content for message in prompt if message.role == "system"]
+def said_anew(prompt: Sequence[LLMMessage]) -> tuple[str | None, Sequence[str | Parts]]:
+    """The instructions and what is new, of a chat whose history we have: one message of the user's, or the results of
+    what the last reply calls. Raises BadFieldError."""
+    instructions = [message.text for message in prompt if message.role == "system"]
     spoken = [message for message in prompt if message.role != "system"]
-    is_new = bool(spoken) and spoken[-1].role == "user"
-    if not is_new or (len(spoken) > 1 and spoken[-2].role == "user"):
+    new = [message.content for message in takewhile(lambda message: message.role == "user", reversed(spoken))]
+    results = [content for content in new if isinstance(content, Parts)]
+    if not new or (len(new) > 1 and len(results) < len(new)):
         raise BadFieldError(
             "messages",
-            "In a conversation, `messages` ends with exactly one user message that is new: what was said before it is "
-            "stored already.",
+            "In a conversation, `messages` ends with exactly one user message that is new, or with the results of the "
+            "calls that were made last: what was said before is stored already.",
         )
-    return "\n\n".join(instructions) or None, spoken[-1].content
-
-
-def text_of_parts(content: str | list[dict[str, Any]] | None, *, place: str, kinds: tuple[str, ...]) -> str:
-    """A message's text. Raises UnsupportedFieldError for a part that is none, BadFieldError for no text at all."""
-    texts = [content] if isinstance(content, str) else []
-    for number, part in enumerate(content if isinstance(content, list) else ()):
-        kind = part.get("type")
-        if kind not in kinds:
-            raise UnsupportedFieldError(f"{place}[{number}].type", f"parts of the kind {str(kind)[:50]!r}")
-        if not isinstance(part.get("text"), str):
-            raise BadFieldError(f"{place}[{number}].text", f"`{place}[{number}].text` must be text.")
-        texts.append(part["text"])
-    return checked_text("\n".join(texts), name=place, limit_characters=MESSAGE_LIMIT_CHARACTERS, blank_allowed=True)
+    return "\n\n".join(instructions) or None, new[::-1]

@@ -7,13 +7,14 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from conversation_engine.domains.conversations.errors import MessageNotFoundError
 from conversation_engine.domains.conversations.items.service import ItemService
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import Conversation, ConversationFilter, NewConversation
 from conversation_engine.entrypoints.openai.errors import UnsupportedFieldError
-from conversation_engine.entrypoints.openai.ids import CONVERSATION, conversation_id_of, message_id_of, shown
-from conversation_engine.entrypoints.openai.items import all_said, item_of
-from conversation_engine.entrypoints.openai.lists import Items, Order
+from conversation_engine.entrypoints.openai.ids import CONVERSATION, conversation_id_of, message_id_of, place_of, shown
+from conversation_engine.entrypoints.openai.items import all_said, items_of
+from conversation_engine.entrypoints.openai.lists import Items, Order, page_of
 from conversation_engine.entrypoints.openai.response_schemas import Metadata
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.once import OnceRoute, RequestOnce
@@ -154,7 +155,7 @@ async def create_items(
     said = all_said(body.items, place="items")
     key = conversation_id_of(conversation_id)
     added = await things.add(key, said, owner_id=caller.user_id, once=once)
-    return Items.of([item_of(message) for message in added], has_more=False)
+    return Items.of([item for message in added for item in items_of(message)], has_more=False)
 
 
 @router.get("/{conversation_id}/items")
@@ -176,8 +177,10 @@ async def list_items(
         after=None if after is None else message_id_of(after),
         limit=limit,
         newest_first=order == "desc",
+        is_after_shown=True,
     )
-    return Items.of([item_of(message) for message in found], has_more=has_more)
+    items = [item for message in found for item in items_of(message)[:: -1 if order == "desc" else 1]]
+    return page_of(items, after=after, limit=limit, has_more=has_more)
 
 
 @router.get("/{conversation_id}/items/{item_id}")
@@ -192,12 +195,15 @@ async def get_item(
     """One item."""
     _refuse(include)
     key, message_id = conversation_id_of(conversation_id), message_id_of(item_id)
-    return item_of(await conversations.get_message(key, message_id, owner_id=caller.user_id))
+    items = items_of(await conversations.get_message(key, message_id, owner_id=caller.user_id))
+    if (place := place_of(item_id)) >= len(items):
+        raise MessageNotFoundError(message_id)
+    return items[place]
 
 
 @router.delete("/{conversation_id}/items/{item_id}")
 async def delete_item(conversation_id: str, item_id: str, *, caller: Caller, things: Things) -> ConversationObject:
-    """Take one item out; what follows it stays."""
+    """Take one item out, and with a call all that its reply says; what follows it stays."""
     key, message_id = conversation_id_of(conversation_id), message_id_of(item_id)
     return ConversationObject.of(await things.take_out(key, message_id, owner_id=caller.user_id))
 

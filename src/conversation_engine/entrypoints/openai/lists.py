@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from conversation_engine.entrypoints.openai.errors import BadFieldError
+from conversation_engine.entrypoints.openai.ids import message_id_of, place_of
 
 Order = Literal["asc", "desc"]
 
@@ -24,6 +25,14 @@ class Items(BaseModel):
         """A page and whether there is another."""
         first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
         return Items(data=data, first_id=first, last_id=last, has_more=has_more)
+
+
+def page_of(items: Sequence[dict[str, Any]], *, after: str | None, limit: int, has_more: bool) -> Items:
+    """A page of `items`, which begin with all that are of the message of `after`."""
+    at = None if after is None else (message_id_of(after), place_of(after))
+    places = [(message_id_of(item["id"]), place_of(item["id"])) for item in items]
+    rest = items[places.index(at) + 1 :] if at in places else items
+    return Items.of(rest[:limit], has_more=has_more or len(rest) > limit)
 
 
 def listed(items: Sequence[dict[str, Any]], *, after: str | None, limit: int) -> Items:

@@ -8,7 +8,8 @@ from conversation_engine.entrypoints.openai.error_shape import CODES
 from conversation_engine.entrypoints.openai.failures import reason_of
 from conversation_engine.entrypoints.openai.formats import text_format
 from conversation_engine.entrypoints.openai.ids import CONVERSATION, RESPONSE, shown
-from conversation_engine.entrypoints.openai.items import output_item
+from conversation_engine.entrypoints.openai.items import output_items
+from conversation_engine.entrypoints.openai.tools import told_of
 from conversation_engine.turns.schemas import usage_of
 from conversation_engine.turns.types import Turn, TurnDetail, TurnState
 
@@ -52,7 +53,6 @@ def response_of(detail: TurnDetail, *, is_stored: bool = True) -> dict[str, Any]
         "metadata": kept.get("metadata") or {},
         "model": turn.model,
         "output": _output(detail, status),
-        "parallel_tool_calls": True,
         "previous_response_id": kept.get("previous_response_id"),
         "presence_penalty": 0.0,
         "frequency_penalty": 0.0,
@@ -63,8 +63,7 @@ def response_of(detail: TurnDetail, *, is_stored: bool = True) -> dict[str, Any]
         "store": is_stored,
         "temperature": 1.0 if sampling.temperature is None else sampling.temperature,
         "text": {"format": text_format(sampling.response_format), "verbosity": "medium"},
-        "tool_choice": "auto",
-        "tools": [],
+        **told_of(sampling.tools),
         "top_logprobs": 0,
         "top_p": 1.0 if sampling.top_p is None else sampling.top_p,
         "truncation": kept.get("truncation") or "auto",
@@ -94,7 +93,7 @@ def _output(detail: TurnDetail, status: str) -> list[dict[str, Any]]:
     if detail.reply is None:
         return []
     item = "completed" if status == "completed" else "incomplete"
-    return [output_item(detail.reply.id, str(detail.reply.content), status=item)]
+    return output_items(detail.reply.id, detail.reply.content, status=item)
 
 
 def _usage(detail: TurnDetail) -> dict[str, Any] | None:

@@ -4,11 +4,13 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from conversation_engine.domains.llm.tools import Toolbox
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.entrypoints.openai.chat_schemas import ConversationIn
 from conversation_engine.entrypoints.openai.errors import UnsupportedFieldError
 from conversation_engine.entrypoints.openai.fields import LABELS, DialectBody, Neutral
 from conversation_engine.entrypoints.openai.formats import chat_format
+from conversation_engine.entrypoints.openai.tools import toolbox_of
 from conversation_engine.kernel.windows import TooLongPolicy, WindowOptions
 
 NEUTRAL: Final[Neutral] = {
@@ -16,9 +18,6 @@ NEUTRAL: Final[Neutral] = {
     "include": ([],),
     "reasoning": ({}, {"effort": None}, {"effort": None, "summary": None}, {"effort": "none"}),
     "max_tool_calls": (),
-    "parallel_tool_calls": (True, False),
-    "tools": ([],),
-    "tool_choice": ("auto", "none"),
     "top_logprobs": (0,),
     "presence_penalty": (0,),
     "frequency_penalty": (0,),
@@ -62,6 +61,9 @@ class AskIn(DialectBody):
         None, description="`disabled`: refused where the model cannot be shown everything. Unset: `auto`."
     )
     text: TextIn | None = None
+    tools: list[dict[str, Any]] | None = Field(None, description="Functions that the model may have you call.")
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
 
     @property
     def conversation_named(self) -> str | None:
@@ -80,6 +82,10 @@ class AskIn(DialectBody):
             self.text.refuse_unsupported(_OF_TEXT, where="text.")
         if self.conversation is not None and self.previous_response_id is not None:
             raise UnsupportedFieldError("previous_response_id", "a conversation is named, too")
+
+    def toolbox(self) -> Toolbox | None:
+        """What the model may call. Raises UnsupportedFieldError or BadFieldError."""
+        return toolbox_of(self.tools, self.tool_choice, self.parallel_tool_calls, is_nested=False)
 
     def response_format(self) -> dict[str, Any] | None:
         """As models take it. Raises UnsupportedFieldError or BadFieldError."""
@@ -113,6 +119,7 @@ class ResponseIn(AskIn):
             top_p=self.top_p,
             reply_limit_tokens=self.max_output_tokens,
             response_format=self.response_format(),
+            tools=self.toolbox(),
         )
 
     def kept(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from conversation_engine.engine.dialects import Dialects
 from conversation_engine.entrypoints.openai.asking import CONVERSATION_TYPE, place_of, text_said, turn_of
 from conversation_engine.entrypoints.openai.errors import BadFieldError, UnsupportedFieldError
 from conversation_engine.entrypoints.openai.ids import RESPONSE, shown, turn_id_of
-from conversation_engine.entrypoints.openai.items import all_said, as_prompt, item_of
+from conversation_engine.entrypoints.openai.items import all_said, as_prompt, items_of
 from conversation_engine.entrypoints.openai.leaving import unless_gone
 from conversation_engine.entrypoints.openai.lists import Items, Order, listed
 from conversation_engine.entrypoints.openai.narration import Narration, broken, offset_after
@@ -153,7 +153,7 @@ async def list_input_items(
     if include:
         raise UnsupportedFieldError("include")
     turn = await answers.find(turn_id_of(response_id), owner_id=caller.user_id)
-    items = [item_of(message) for message in await answers.inputs(turn)]
+    items = [item for message in await answers.inputs(turn) for item in items_of(message)]
     return listed(items if order == "asc" else items[::-1], after=after, limit=limit)
 
 

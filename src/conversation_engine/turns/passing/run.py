@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from conversation_engine.domains.conversations.types import Message, MessageRole, MessageStatus
+from conversation_engine.domains.conversations.types import Content, Message, MessageRole, MessageStatus
 from conversation_engine.domains.llm.errors import CallCancelledError
 from conversation_engine.domains.llm.service import Answer
+from conversation_engine.domains.llm.transcript import content_in
 from conversation_engine.domains.llm.types import Attempt
 from conversation_engine.kernel.errors import EngineError, InternalError
 from conversation_engine.turns.live import LiveReply
@@ -49,11 +50,13 @@ class PassingRun:
             state = TurnState.CANCELLED
         told = None if error is None else TurnError(code=error.code, detail=error.detail)
         turn = replace(self.turn, state=state, error=told, finished_at=at)
-        reply = _reply(turn, self.live.text(), attempts) if self.live.length else None
+        said = self.live.text()
+        content = said if turn.sampling.tools is None else content_in(said)
+        reply = _reply(turn, content, attempts) if content else None
         return TurnDetail(turn=turn, reply=reply, attempts=tuple(attempts))
 
 
-def _reply(turn: Turn, text: str, attempts: Sequence[Attempt]) -> Message:
+def _reply(turn: Turn, content: Content, attempts: Sequence[Attempt]) -> Message:
     return Message(
         id=turn.reply_message_id,
         conversation_id=turn.conversation_id,
@@ -62,7 +65,7 @@ def _reply(turn: Turn, text: str, attempts: Sequence[Attempt]) -> Message:
         llm_request_id=attempts[-1].id if attempts else None,
         sequence_number=0,
         role=MessageRole.ASSISTANT,
-        content=text,
+        content=content,
         status=MessageStatus.COMPLETE if turn.state is TurnState.COMPLETED else MessageStatus.PARTIAL,
         token_count=None,
         cost=attempts[-1].cost if attempts else None,

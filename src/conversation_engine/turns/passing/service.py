@@ -8,7 +8,7 @@ from conversation_engine.domains.limits.service import BudgetService, payers_of
 from conversation_engine.domains.limits.types import Expected
 from conversation_engine.domains.llm.errors import ContextTooLongError
 from conversation_engine.domains.llm.service import LlmService, ModelCall
-from conversation_engine.domains.llm.tokens import estimate_prompt
+from conversation_engine.domains.llm.tokens import estimate_prompt, tools_tokens_for
 from conversation_engine.domains.llm.types import Attempt, ModelCard
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.ids import new_id
@@ -25,6 +25,7 @@ from conversation_engine.turns.passing.types import Prompt
 from conversation_engine.turns.runner import OnUsed
 from conversation_engine.turns.settings import TurnSettings
 from conversation_engine.turns.spending import spent_on, total_usage
+from conversation_engine.turns.telling import told
 from conversation_engine.turns.types import Turn, TurnDetail, TurnEnded, TurnEvent, TurnStarted, TurnState
 
 RECORDING_SECONDS = 1.0
@@ -69,11 +70,14 @@ class PassingService:
     async def begin(self, prompt: Prompt) -> PassingRun:
         """Have it answered; `follow` it, or `wait`. One short transaction where budgets apply, else none.
 
-        Raises UnknownModelError, ContextTooLongError, OverBudgetError, UnknownPriceError, ShuttingDownError.
+        Raises UnknownModelError, ModelCannotError, ContextTooLongError, OverBudgetError, UnknownPriceError,
+        ShuttingDownError.
         """
         if self._is_stopping:
             raise ShuttingDownError
-        call = self._call(prompt, self._llm.card(prompt.model))
+        card = self._llm.card(prompt.model)
+        self._llm.check_can(card, prompt.sampling)
+        call = self._call(prompt, card)
         if call.input_tokens >= call.card.context_tokens:
             raise ContextTooLongError(f"about {call.input_tokens} tokens")
         await self._reserve(call, prompt)
@@ -95,7 +99,8 @@ class PassingService:
         """`TurnStarted`, the reply's text as it comes, `TurnEnded`. Who stops following ends the call."""
         try:
             yield TurnStarted(turn=run.turn, offset=0)
-            async for event in run.live.follow(0):
+            log = run.live.follow(0)
+            async for event in log if run.turn.sampling.tools is None else told(log):
                 yield event
         finally:
             run.stop()
@@ -124,7 +129,7 @@ class PassingService:
             card=card,
             messages=prompt.messages,
             sampling=prompt.sampling,
-            input_tokens=estimate_prompt(card, prompt.messages),
+            input_tokens=estimate_prompt(card, prompt.messages) + tools_tokens_for(card, prompt.sampling),
             stable_messages=len(prompt.messages) - 1,
         )
 

@@ -16,6 +16,7 @@ from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import MessageId, TurnId, parse_id
 from conversation_engine.kernel.text import checked_text
+from conversation_engine.turns.calls import check_results
 from conversation_engine.turns.errors import TurnInProgressError, TurnNotFoundError
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.repo import TurnRepo
@@ -150,6 +151,8 @@ class AdmitStep:
         check_free(conversation, model=new.model, system_prompt=new.system_prompt)
         turn = self._turn(new, turn_id, conversation, TurnState.RUNNING, answers=conversation.active_leaf_id)
         run = self._line.run_of(tx, turn, conversation)
+        if isinstance(new.content, dict):
+            check_results(run.newest)
         self._spending.reserve(tx, run)
         are_others_first = self._repo.insert(tx, turn, lease=lease())
         if are_others_first and policy is not BusyPolicy.INTERRUPT:
@@ -173,6 +176,8 @@ class AdmitStep:
         *,
         answers: MessageId | None,
     ) -> Turn:
+        card = self._llm.card(new.model or conversation.model)
+        self._llm.check_can(card, new.sampling)
         return Turn(
             id=turn_id,
             conversation_id=conversation.id,
@@ -180,7 +185,7 @@ class AdmitStep:
             role=new.role,
             state=state,
             attempt=1,
-            model=self._llm.card(new.model or conversation.model).name,
+            model=card.name,
             system_prompt=new.system_prompt,
             sampling=sampling_for(conversation, new.sampling),
             window=new.window,

@@ -34,14 +34,20 @@ from conversation_engine.domains.context.types import (
     Summary,
     Window,
 )
-from conversation_engine.domains.context.window import choose_history, frame_of, make_window, recall_tokens
+from conversation_engine.domains.context.window import choose_history, exchange_of, frame_of, make_window, recall_tokens
 from conversation_engine.domains.conversations.documents import as_text
 from conversation_engine.domains.conversations.pins.service import PinService
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import Conversation, Utterance
 from conversation_engine.domains.conversations.words.service import WordService
+from conversation_engine.domains.llm.parts import parts_of
 from conversation_engine.domains.llm.service import LlmService
-from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, template_tokens_for, tokens_for
+from conversation_engine.domains.llm.tokens import (
+    MESSAGE_OVERHEAD_TOKENS,
+    template_tokens_for,
+    tokens_for,
+    tools_tokens_for,
+)
 from conversation_engine.domains.llm.types import ModelCard, Sampling
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.kernel.ids import ConversationId
@@ -169,6 +175,9 @@ class AssembleStep:
         newest = next(messages, None)
         if newest is None:
             raise NothingToAnswerError
+        exchange: Sequence[Candidate] = ()
+        if newest.parts is not None:
+            exchange, newest, messages = exchange_of(newest, messages)
         frame = frame_of(
             newest,
             system_prompt=prompt,
@@ -177,6 +186,7 @@ class AssembleStep:
             pinned=self._pinned(wanted, tx),
             too_long=choice.too_long,
             count=_counter(card),
+            exchange=exchange,
         )
         history = choose_history(
             messages,
@@ -195,6 +205,7 @@ class AssembleStep:
     def _budget(self, wanted: WindowRequest, choice: Choice) -> Budget:
         card = wanted.card
         template = template_tokens_for(card, is_instructed=bool(wanted.conversation.system_prompt))
+        template += tools_tokens_for(card, wanted.sampling)
         total = card.context_tokens - self._llm.reply_limit_tokens(card, wanted.sampling) - template
         total = int(min(total, choice.budget_tokens or total) * wanted.share)
         return Budget(
@@ -293,8 +304,11 @@ class _StoreIsNeeded(Exception):
 
 def _as_candidates(page: Sequence[Utterance], card: ModelCard) -> Iterator[Candidate]:
     for number, role, content, tokens in page:
-        text = content if isinstance(content, str) else as_text(content)
-        yield Candidate(number, role.value, text, tokens_for(card, text, tokens))
+        if isinstance(content, str):
+            yield Candidate(number, role.value, content, tokens_for(card, content, tokens))
+        else:
+            text = as_text(content)
+            yield Candidate(number, role.value, text, tokens_for(card, text, tokens), parts_of(content))
 
 
 def _as_digest(summary: Summary, card: ModelCard) -> Digest:

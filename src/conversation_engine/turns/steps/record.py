@@ -9,6 +9,7 @@ from typing import Any
 from conversation_engine.domains.conversations.errors import ConversationNotFoundError
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import (
+    Content,
     Message,
     MessageRole,
     MessageStatus,
@@ -16,6 +17,7 @@ from conversation_engine.domains.conversations.types import (
 )
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.tokens import count_tokens
+from conversation_engine.domains.llm.transcript import content_in
 from conversation_engine.domains.llm.types import Attempt, UsageSource
 from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
@@ -158,6 +160,10 @@ class RecordStep:
         return message
 
 
+def _said(ending: Ending) -> Content:
+    return ending.text if ending.turn.sampling.tools is None else content_in(ending.text)
+
+
 def _message(ending: Ending, last: Attempt | None) -> NewMessage:
     """`last` is the call that said it."""
     if ending.is_fallback:
@@ -176,7 +182,7 @@ def _message(ending: Ending, last: Attempt | None) -> NewMessage:
     return NewMessage(
         id=ending.turn.reply_message_id,
         role=MessageRole.ASSISTANT,
-        content=ending.text,
+        content=_said(ending),
         status=MessageStatus.COMPLETE if ending.state is TurnState.COMPLETED else MessageStatus.PARTIAL,
         token_count=usage.output_tokens - usage.reasoning_tokens if usage else None,
         counted_tokens=count_tokens(ending.text),

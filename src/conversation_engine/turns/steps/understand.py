@@ -100,5 +100,5 @@ class UnderstandStep:
             card=card,
             messages=shown,
             sampling=Sampling(reply_limit_tokens=REPLY_LIMIT_TOKENS, temperature=0.0),
-            input_tokens=sum(tokens_for(card, one.content) + MESSAGE_OVERHEAD_TOKENS for one in shown),
+            input_tokens=sum(tokens_for(card, one.text) + MESSAGE_OVERHEAD_TOKENS for one in shown),
         )

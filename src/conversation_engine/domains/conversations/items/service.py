@@ -100,26 +100,28 @@ class ItemService:
         after: MessageId | None,
         limit: int,
         newest_first: bool,
+        is_after_shown: bool = False,
     ) -> tuple[Sequence[Message], bool]:
         """At most `limit` items of the active path after `after`, and whether there are more. Two or three statements.
 
-        Raises MessageNotFoundError.
+        `is_after_shown`: and `after` itself before them. Raises MessageNotFoundError.
         """
+        count = limit + (is_after_shown and after is not None)
 
         def work(tx: Tx) -> Sequence[Message]:
             conversation = self._door.owned(tx, conversation_id, owner_id=owner_id)
             at = None
             if after is not None:
-                at = Cursor(key=(self._door.message(tx, conversation.id, after).sequence_number,))
-            count, leaf_id = limit + SPARE, conversation.active_leaf_id
+                number = self._door.message(tx, conversation.id, after).sequence_number
+                at = Cursor(key=(number + is_after_shown * (1 if newest_first else -1),))
+            wanted: Any = {"cursor": at, "count": count + SPARE, "newest_first": newest_first}
             if not conversation.is_branched:
-                return self._messages.list_of(tx, conversation.id, cursor=at, count=count, newest_first=newest_first)
-            if leaf_id is None:
-                return []
-            return self._messages.list_of_path(tx, leaf_id, cursor=at, count=count, newest_first=newest_first)
+                return self._messages.list_of(tx, conversation.id, **wanted)
+            leaf_id = conversation.active_leaf_id
+            return [] if leaf_id is None else self._messages.list_of_path(tx, leaf_id, **wanted)
 
         found = await self._database.read(work)
-        return found[:limit], len(found) > limit
+        return found[:count], len(found) > count
 
     async def take_out(
         self, conversation_id: ConversationId, message_id: MessageId, *, owner_id: UserId

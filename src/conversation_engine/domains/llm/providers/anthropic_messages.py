@@ -1,7 +1,9 @@
 """Anthropic's Messages API."""
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Final
+
+import pydantic_core
 
 from conversation_engine.domains.llm.errors import (
     AuthenticationError,
@@ -15,7 +17,9 @@ from conversation_engine.domains.llm.errors import (
     PermissionDeniedError,
     StreamCutError,
 )
+from conversation_engine.domains.llm.parts import Part, Parts, Text, ToolCall
 from conversation_engine.domains.llm.streamed_reply import StreamedReply, count, stream_reply, text_of
+from conversation_engine.domains.llm.tools import FunctionTool, Toolbox
 from conversation_engine.domains.llm.translation import ErrorWords, reported
 from conversation_engine.domains.llm.types import (
     LLMMessage,
@@ -33,6 +37,9 @@ DEFAULT_REPLY_LIMIT_TOKENS = 1024
 CACHE = {"type": "ephemeral"}
 """After the system prompt, and after what will stand in the next prompt, too: two of the four marks allowed."""
 
+BEGINNING: Final = "(The conversation begins.)"
+_CHOICES: Final[Mapping[str, str]] = {"auto": "auto", "required": "any", "none": "none"}
+_NOTHING: Final[Mapping[str, Any]] = {"type": "object", "properties": {}}
 _FINISH_REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -82,7 +89,7 @@ class AnthropicProvider:
         return self._name
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        return stream_reply(self._endpoint, _body(request), _Reply())
+        return stream_reply(self._endpoint, _body(request), _Reply(is_transcript=request.sampling.tools is not None))
 
     async def warm_up(self) -> None:
         return None
@@ -95,12 +102,13 @@ def _body(request: ModelRequest) -> dict[str, Any]:
     sampling = request.sampling
     if sampling.response_format is not None:
         raise BadModelRequestError("this protocol has no response_format")
-    system = "\n\n".join(message.content for message in request.messages if message.role == "system")
+    system = "\n\n".join(message.text for message in request.messages if message.role == "system")
     chosen = {
         "system": _cached(system) if system and request.stable_messages else system or None,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "stop_sequences": list(sampling.stop) or None,
+        **({} if sampling.tools is None else _tools(sampling.tools)),
     }
     return {
         "model": request.model,
@@ -117,6 +125,8 @@ def _cached(text: str) -> list[dict[str, Any]]:
 
 def _cached_to(count: int, messages: Sequence[LLMMessage]) -> list[dict[str, Any]]:
     """The messages, with a mark where the provider's prompt cache is to end: after the first `count`."""
+    if not all(isinstance(message.content, str) for message in messages):
+        return _in_blocks(messages, cached=count)
     whole: list[dict[str, Any]] = [*alternating(messages)]
     if all(message.role == "system" for message in messages[:count]):
         return whole
@@ -136,17 +146,73 @@ def alternating(messages: Sequence[LLMMessage]) -> list[dict[str, str]]:
         if message.role == "system":
             continue
         if merged and merged[-1]["role"] == message.role:
-            merged[-1]["content"] += "\n\n" + message.content
+            merged[-1]["content"] += "\n\n" + message.text
         else:
-            merged.append({"role": message.role, "content": message.content})
+            merged.append({"role": message.role, "content": message.text})
     if not merged or merged[0]["role"] == "assistant":
-        merged.insert(0, {"role": "user", "content": "(The conversation begins.)"})
+        merged.insert(0, {"role": "user", "content": BEGINNING})
     return merged
 
 
+def _in_blocks(messages: Sequence[LLMMessage], *, cached: int) -> list[dict[str, Any]]:
+    """The same where some messages are more than text: neighbours of one role share their blocks."""
+    merged: list[dict[str, Any]] = []
+    for place, message in enumerate(messages):
+        blocks = [] if message.role == "system" else _blocks(message)
+        if blocks and merged and merged[-1]["role"] == message.role:
+            merged[-1]["content"] += blocks
+        elif blocks:
+            merged.append({"role": message.role, "content": blocks})
+        if place == cached - 1 and merged:
+            merged[-1]["content"][-1]["cache_control"] = CACHE
+    if not merged or merged[0]["role"] == "assistant":
+        merged.insert(0, {"role": "user", "content": [{"type": "text", "text": BEGINNING}]})
+    return merged
+
+
+def _blocks(message: LLMMessage) -> list[dict[str, Any]]:
+    parts = message.content if isinstance(message.content, Parts) else Parts((Text(message.content),))
+    return [_block(part) for part in parts.items if not isinstance(part, Text) or part.text.strip()]
+
+
+def _block(part: Part) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, ToolCall):
+        return {"type": "tool_use", "id": part.id, "name": part.name, "input": _input(part.arguments)}
+    return {"type": "tool_result", "tool_use_id": part.call_id, "content": part.output}
+
+
+def _input(arguments: str) -> dict[str, Any]:
+    """The protocol takes an object; what a model wrote that is none is shown to it as it wrote it."""
+    try:
+        given = pydantic_core.from_json(arguments or "{}")
+    except ValueError:
+        given = None
+    return given if isinstance(given, dict) else {"arguments": arguments}
+
+
+def _tools(tools: Toolbox) -> dict[str, Any]:
+    kind = "tool" if tools.only is not None else _CHOICES[tools.choice or "auto"]
+    choice: dict[str, Any] = {"type": kind}
+    if tools.only is not None:
+        choice["name"] = tools.only
+    if tools.parallel is False and kind != "none":
+        choice["disable_parallel_tool_use"] = True
+    return {"tools": [_tool(one) for one in tools.functions], "tool_choice": choice}
+
+
+def _tool(tool: FunctionTool) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": tool.name, "input_schema": tool.parameters or _NOTHING}
+    if tool.description:
+        told["description"] = tool.description
+    return told | ({"strict": True} if tool.strict else {})
+
+
 class _Reply(StreamedReply):
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, is_transcript: bool) -> None:
+        super().__init__(is_transcript=is_transcript)
+        self._has_arguments = False
         self._finish_reason: str | None = None
         self._input_tokens: int | None = None
         self._cached_tokens = 0
@@ -172,7 +238,10 @@ class _Reply(StreamedReply):
         event = parse(payload)
         match event["type"]:
             case "content_block_delta" if event["delta"]["type"] == "text_delta":
-                return text_of(event["delta"]["text"])
+                text = text_of(event["delta"]["text"])
+                return self.words(text) if self.is_transcript and text else text
+            case "content_block_start" | "content_block_delta" | "content_block_stop" if self.is_transcript:
+                return self._read_call(event)
             case "message_start":
                 self._read_usage(event["message"].get("usage") or {})
             case "message_delta":
@@ -181,6 +250,20 @@ class _Reply(StreamedReply):
                 self.is_done = True
             case "error":
                 raise reported(event["error"], words=ERROR_WORDS, otherwise=ErrorInStreamError)
+        return None
+
+    def _read_call(self, event: dict[str, Any]) -> str | None:
+        """Calls are blocks of their own; one without arguments says nothing of them, and stands for `{}`."""
+        match event:
+            case {"content_block": {"type": "tool_use", "id": call_id, "name": name}}:
+                self._has_arguments = False
+                return self.call(text_of(call_id), text_of(name))
+            case {"delta": {"type": "input_json_delta", "partial_json": text}}:
+                self._has_arguments = self._has_arguments or bool(text)
+                return self.arguments(text_of(text))
+            case {"type": "content_block_stop"} if self.is_in_call and not self._has_arguments:
+                self._has_arguments = True
+                return self.arguments("{}")
         return None
 
     def _read_end(self, event: dict[str, Any]) -> None:

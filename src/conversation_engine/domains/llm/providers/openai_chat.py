@@ -1,6 +1,6 @@
 """The OpenAI chat-completions dialect, at any base URL (OpenAI, vLLM, Ollama, llama.cpp, routers, clouds)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from conversation_engine.domains.llm.errors import (
@@ -9,6 +9,7 @@ from conversation_engine.domains.llm.errors import (
     ContentFilteredError,
     ContextTooLongError,
     ErrorInStreamError,
+    MalformedStreamError,
     ModelNotFoundError,
     ModelRateLimitedError,
     ModelTimeoutError,
@@ -16,9 +17,12 @@ from conversation_engine.domains.llm.errors import (
     PermissionDeniedError,
     StreamCutError,
 )
+from conversation_engine.domains.llm.parts import Parts, Text, ToolCall, ToolResult
 from conversation_engine.domains.llm.streamed_reply import StreamedReply, count, stream_reply, text_of
+from conversation_engine.domains.llm.tools import Toolbox
 from conversation_engine.domains.llm.translation import ErrorWords, reported
 from conversation_engine.domains.llm.types import (
+    LLMMessage,
     ModelEvent,
     ModelRequest,
     ReplyFinished,
@@ -102,7 +106,9 @@ class OpenAIChatProvider:
         return self._name
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        return stream_reply(self._endpoint, self._body(request), _Reply())
+        return stream_reply(
+            self._endpoint, self._body(request), _Reply(is_transcript=request.sampling.tools is not None)
+        )
 
     async def warm_up(self) -> None:
         return None
@@ -124,16 +130,57 @@ class OpenAIChatProvider:
         }
         return {
             "model": request.model,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "messages": _messages(request.messages),
             "stream": True,
             "stream_options": {"include_usage": True},
+            **({} if sampling.tools is None else _tools(sampling.tools)),
             **{name: value for name, value in chosen.items() if value is not None},
         }
 
 
+def _messages(messages: Sequence[LLMMessage]) -> list[dict[str, Any]]:
+    shown: list[dict[str, Any]] = []
+    for role, content in messages:
+        if role == "assistant" and (not isinstance(content, str) or (shown and "tool_calls" in shown[-1])):
+            _show_calls(shown, content if isinstance(content, Parts) else Parts((Text(content),)))
+        elif isinstance(content, str):
+            shown.append({"role": role, "content": content})
+        else:
+            shown += [
+                {"role": "tool", "tool_call_id": result.call_id, "content": result.output} for result in content.results
+            ]
+            if text := "\n".join(part.text for part in content.items if not isinstance(part, ToolResult)):
+                shown.append({"role": role, "content": text})
+    return shown
+
+
+def _show_calls(shown: list[dict[str, Any]], parts: Parts) -> None:
+    """What the assistant says from a call on is one message: the results of all calls follow it."""
+    calls = [_call(part) for part in parts.items if isinstance(part, ToolCall)]
+    text = "\n".join(part.text for part in parts.items if isinstance(part, Text))
+    before = shown[-1] if shown else {}
+    if "tool_calls" in before:
+        before["content"] = "\n".join(filter(None, [before["content"], text])) or None
+        before["tool_calls"] += calls
+    else:
+        shown.append({"role": "assistant", "content": text or None} | ({"tool_calls": calls} if calls else {}))
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
+
+
+def _tools(tools: Toolbox) -> dict[str, Any]:
+    only = None if tools.only is None else {"type": "function", "function": {"name": tools.only}}
+    chosen = {"tool_choice": only or tools.choice, "parallel_tool_calls": tools.parallel}
+    functions = [{"type": "function", "function": one.as_json()} for one in tools.functions]
+    return {"tools": functions} | {name: value for name, value in chosen.items() if value is not None}
+
+
 class _Reply(StreamedReply):
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, is_transcript: bool) -> None:
+        super().__init__(is_transcript=is_transcript)
+        self._call_index: int | None = None
         self._finish_reason: str | None = None
         self._usage: TokenUsage | None = None
 
@@ -157,8 +204,25 @@ class _Reply(StreamedReply):
         choice = choices[0]
         if reason := choice.get("finish_reason"):
             self._finish_reason = text_of(reason)
-        text = choice["delta"].get("content")
+        delta = choice["delta"]
+        text = delta.get("content")
+        if self.is_transcript:
+            return self._read_delta(delta, text)
         return None if text is None else text_of(text)
+
+    def _read_delta(self, delta: dict[str, Any], text: Any) -> str:
+        said = self.words(text_of(text)) if text else ""
+        return said + "".join([self._read_call(call) for call in delta.get("tool_calls") or ()])
+
+    def _read_call(self, call: dict[str, Any]) -> str:
+        """Services write calls one after another; those without an index write each whole."""
+        told, index, call_id = call.get("function") or {}, call.get("index"), call.get("id")
+        is_next = not self.is_in_call or (bool(call_id) and call_id != self.call_id) or index != self._call_index
+        if is_next and not told.get("name"):
+            raise MalformedStreamError(f"more of a call that has ended, or that never began: {call!r}")
+        self._call_index = index
+        opened = self.call(call_id or None, text_of(told["name"])) if is_next else ""
+        return opened + self.arguments(text_of(told.get("arguments") or ""))
 
 
 def _usage(usage: dict[str, Any]) -> TokenUsage:
