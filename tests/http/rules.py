@@ -47,6 +47,11 @@ def conversation(body: Any = None) -> Rule:
     )
 
 
+def chat(body: Any = None) -> Rule:
+    """A conversation by its id as a chat's name; a name of nothing is one of the caller's own, yet to be used."""
+    return Rule(allowed=OWNER, refused_as=frozenset({"conversation_forbidden"}), entitled=OWNER, body=body)
+
+
 def response() -> Rule:
     """A turn by its own id: for its owner alone."""
     return Rule(
@@ -276,6 +281,12 @@ RULES: Mapping[Route, Rule] = {
     ("GET", "/v1/conversations/{conversation_id}/items"): conversation(),
     ("GET", "/v1/conversations/{conversation_id}/items/{item_id}"): conversation(),
     ("DELETE", "/v1/conversations/{conversation_id}/items/{item_id}"): conversation(),
+    ("POST", "/api/chat"): chat(
+        {"id": "{conversation_id}", "messages": [{"id": "m", "role": "user", "parts": [{"type": "text", "text": "x"}]}]}
+    ),
+    ("GET", "/api/chat/{chat}"): chat(),
+    ("GET", "/api/chat/{chat}/stream"): chat(),
+    ("POST", "/api/chat/{chat}/stop"): chat(),
     ("GET", "/users/{user_id}/export"): account(),
     ("POST", "/users/{user_id}/erase"): account({"confirm": "{user_id}"}),
 }

@@ -21,6 +21,7 @@ RULES = "messages user 3/minute; messages everybody 100/hour"
 SAYS_NOTHING = {
     "/account/erase",
     "/account/import",
+    "/api/chat/{chat}/stop",
     "/auth/link",
     "/auth/logout",
     "/auth/refresh",

@@ -105,6 +105,7 @@ async def furnish(world: World) -> World:
         open_client_id=everybodys["id"],
         budget_id=budget.json()["id"],
         name="tutor",
+        chat=conversation["id"],
         model="scripted/test",
     )
     return world

@@ -8,6 +8,7 @@ from conversation_engine.domains.personas.routes import router as personas
 from conversation_engine.domains.retrieval.routes import router as retrieval
 from conversation_engine.domains.users.routes import open_router as sign_in
 from conversation_engine.domains.users.routes import router as users
+from conversation_engine.entrypoints.ai_sdk.routes import router as ai_sdk
 from conversation_engine.entrypoints.openai.routes import router as openai
 from conversation_engine.insights.calls.routes import router as calls
 from conversation_engine.insights.cost.routes import router as cost
@@ -44,4 +45,5 @@ ROUTERS = (
     feedback,
     records,
     moves,
+    ai_sdk,
 )
