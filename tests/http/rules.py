@@ -247,6 +247,10 @@ RULES: Mapping[Route, Rule] = {
     ("PUT", "/conversations/{conversation_id}/messages/{message_id}/feedback"): judged({"rating": 1}),
     ("DELETE", "/conversations/{conversation_id}/messages/{message_id}/feedback"): judged(),
     ("GET", "/conversations/{conversation_id}/export"): conversation(),
+    ("POST", "/conversations/{conversation_id}/erase"): conversation({"confirm": "{conversation_id}"}),
+    ("POST", "/review/conversations/{conversation_id}/erase"): admin(
+        {"confirm": "{conversation_id}"}, missing_as="conversation_not_found"
+    ),
     ("GET", "/review/conversations/{conversation_id}/export"): read_along(),
     ("GET", "/account/export/conversations"): Rule(allowed=EVERYBODY, entitled=OWNER),
     ("POST", "/account/import"): Rule(allowed=EVERYBODY, body={"conversations": []}),

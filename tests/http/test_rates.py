@@ -29,6 +29,7 @@ SAYS_NOTHING = {
     "/collections",
     "/conversations",
     "/conversations/{conversation_id}/end",
+    "/conversations/{conversation_id}/erase",
     "/conversations/{conversation_id}/messages/{message_id}/choose",
     "/conversations/{conversation_id}/messages/{message_id}/fork",
     "/conversations/{conversation_id}/turns/{turn_id}/cancel",
@@ -39,6 +40,7 @@ SAYS_NOTHING = {
     "/personas/{persona_id}/restore",
     "/prompt-templates/{name}/render",
     "/rag/search",
+    "/review/conversations/{conversation_id}/erase",
     "/sessions",
     "/sessions/{session_id}/end",
     "/sessions/{session_id}/messages",  # counted when it is answered, by `…/response`

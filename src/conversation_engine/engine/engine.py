@@ -106,7 +106,7 @@ class ConversationEngine:
         self.personas = make_personas(self.database, self.audit, settings=self.settings, clock=self.clock)
         people = make_people(self, settings=self.settings)
         self.sessions, self.review = people.sessions, people.review
-        self.feedback, self.records = people.feedback, people.records
+        self.feedback, self.records, self.retention = people.feedback, people.records, people.retention
         self.exports, self.imports = make_moves(self, settings=self.settings)
         self.meter = Meter(self)
 
@@ -121,6 +121,7 @@ class ConversationEngine:
         self.jobs.start()
         self._outbox.start()
         self.insights.start()
+        self.retention.start()
         self.meter.start()
 
     async def aclose(self) -> None:
@@ -130,6 +131,7 @@ class ConversationEngine:
         await self.dialects.passing.aclose()
         await self.turns.aclose()
         await self.jobs.aclose()
+        await self.retention.aclose()
         await self._outbox.aclose()
         await self.budgets.aclose()
         await self._signals.aclose()

@@ -28,6 +28,7 @@ from conversation_engine.infra.web.settings import WebSettings
 from conversation_engine.insights.cost.settings import CostSettings
 from conversation_engine.insights.statistics.settings import StatisticsSettings
 from conversation_engine.people.moves.settings import MoveSettings
+from conversation_engine.people.records.retention.settings import RetentionSettings
 from conversation_engine.turns.settings import TurnSettings
 
 SETTINGS_PREFIX = "CE_"
@@ -46,6 +47,7 @@ class Settings(
     CostSettings,
     StatisticsSettings,
     MoveSettings,
+    RetentionSettings,
     IdempotencySettings,
     JobSettings,
     PersonaSettings,

@@ -53,6 +53,7 @@ from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.people import Role
 from conversation_engine.people.feedback.service import FeedbackDesk
+from conversation_engine.people.records.retention.service import RetentionService
 from conversation_engine.people.records.service import RecordService
 from conversation_engine.people.review.service import ReviewService
 from conversation_engine.people.sessions.service import SessionService
@@ -82,6 +83,7 @@ class PeopleParts(Protocol):
     personas: PersonaService
     turns: TurnService
     accounts: AccountService
+    jobs: JobQueue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,7 @@ class People:
     review: ReviewService
     feedback: FeedbackDesk
     records: RecordService
+    retention: RetentionService
 
 
 def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> ModelCatalog:
@@ -346,6 +349,9 @@ def make_people(engine: PeopleParts, *, settings: Settings) -> People:
     """What people do across domains."""
     database, clock, audit = engine.database, engine.clock, engine.audit
     store = SessionStore(database, conversations=engine.conversations, clock=clock)
+    records = RecordService(
+        database, accounts=engine.accounts, turns=engine.turns, jobs=engine.jobs, audit=audit, clock=clock
+    )
     return People(
         sessions=SessionService(
             database,
@@ -363,7 +369,15 @@ def make_people(engine: PeopleParts, *, settings: Settings) -> People:
             feedback=FeedbackService(database, clock=clock),
             audit=audit,
         ),
-        records=RecordService(database, accounts=engine.accounts, turns=engine.turns, audit=audit, clock=clock),
+        records=records,
+        retention=RetentionService(
+            database,
+            records=records,
+            jobs=engine.jobs,
+            clock=clock,
+            days=settings.retention_days,
+            is_at_work=settings.jobs_at_once > 0,
+        ),
     )
 
 

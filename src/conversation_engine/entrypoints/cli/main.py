@@ -13,6 +13,7 @@ from conversation_engine.entrypoints.cli import (
     database,
     doctor,
     documents,
+    erase,
     evaluate,
     jobs,
     limits,
@@ -52,6 +53,7 @@ app.add_typer(people.app, name="user")
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(documents.app, name="documents")
 app.add_typer(database.app, name="db")
+app.add_typer(erase.app, name="erase")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(migrate.app, name="migrate")
 

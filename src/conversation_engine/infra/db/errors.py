@@ -47,3 +47,13 @@ class BackupFailedError(EngineError):
 
     code = "backup_failed"
     kind = Kind.UNAVAILABLE
+
+
+class LogInUseError(EngineError):
+    """Somebody reads a snapshot for so long that the log beside the data cannot be emptied."""
+
+    code = "log_in_use"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__("A process reads an old snapshot of the database. It is tried again; or end that process.")

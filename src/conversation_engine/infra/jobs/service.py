@@ -25,6 +25,7 @@ from conversation_engine.kernel.errors import EngineError, InternalError
 
 MOST_ATTEMPTS: Final = 5
 FIRST_WAIT_SECONDS: Final = 2.0
+MOST_WORKED_OFF: Final = 100
 _log = get_logger(__name__)
 
 
@@ -109,6 +110,16 @@ class JobQueue:
             while await self._database.read(lambda tx: self._repo.count_alive(tx, list(self._handlers))):
                 self.wake()
                 await asyncio.sleep(0.02)
+
+    async def work_off(self, *kinds: str) -> None:
+        """Do what is due of these kinds now, here: for commands, which do not `start`. What fails stays for others."""
+        now = self._clock.now()
+        until = now + timedelta(seconds=self._settings.job_lease_seconds)
+        jobs = await self._database.write(
+            lambda tx: self._repo.claim(tx, kinds, now=now, holder=self._holder, until=until, count=MOST_WORKED_OFF)
+        )
+        for job in jobs:
+            await self._settle(job, await self._attempt(job))
 
     async def _work(self) -> None:
         signs = asyncio.create_task(self._give_signs(), name="job-leases")
