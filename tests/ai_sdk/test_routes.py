@@ -10,7 +10,9 @@ import pytest
 
 from conversation_engine.domains.llm.errors import OverloadedError
 from conversation_engine.domains.llm.types import TokenUsage
+from conversation_engine.entrypoints.ai_sdk.narration import Narration
 from conversation_engine.testing import Fail, Pause, Say, ScriptedModel
+from conversation_engine.turns.types import CallBegun, CallDelta, ReplyDelta
 from tests.http.scenes import new_conversation, problem_in
 from tests.serving import SharedServer
 
@@ -207,3 +209,25 @@ class TestRefusals:
     ) -> None:
         refused = await http.post("/api/chat", json=body)
         assert (refused.status_code, problem_in(refused)["code"]) == (422, code)
+
+
+class TestNarration:
+    def test_calls_of_tools_that_another_door_offered_are_parts_of_the_message(self) -> None:
+        narration = Narration()
+        told = [
+            ReplyDelta(offset=2, text="Hm"),
+            CallBegun(offset=9, index=0, call_id="c1", name="weather"),
+            CallDelta(offset=11, index=0, text='{"in"'),
+            CallDelta(offset=15, index=0, text=': "Rome"}'),
+            ReplyDelta(offset=20, text="So"),
+        ]
+        text = b"".join(narration.frames(event) for event in told).decode()
+        chunks = [json.loads(block.removeprefix("data: ")) for block in text.split("\n\n")[:-1]]
+        assert kinds(chunks) == [
+            *("text-start", "text-delta", "text-end"),
+            *("tool-input-start", "tool-input-delta", "tool-input-delta"),
+            *("text-start", "text-delta"),
+        ]
+        [called] = narration._called()
+        assert (called["type"], called["toolCallId"]) == ("tool-input-available", "c1")
+        assert called["input"] == {"in": "Rome"}

@@ -13,6 +13,8 @@ from conversation_engine.client import (
     InvalidRequestError,
     RateLimitedError,
     ReplyDelta,
+    ToolCallBegun,
+    ToolCallDelta,
     TurnEnded,
     TurnRestarted,
     UnauthenticatedError,
@@ -187,13 +189,25 @@ class TestFollowing:
         ]
         assert [request.url.query for request in answers.requests] == [b"", b"after=3", b"after=2"]
 
-    async def test_a_gap_is_asked_for(self) -> None:
+    async def test_calls_of_tools_are_told_and_offsets_go_on_after_them(self) -> None:
+        begun = {"offset": 12, "index": 0, "call_id": "c1", "name": "weather"}
         answers = Answers(
-            stream_of(("turn.started", turn(1)), delta("ab", 2), delta("e", 5)),
-            stream_of(("turn.started", turn(1)), delta("cde", 5), ("turn.completed", turn(1, "completed"))),
+            stream_of(("turn.started", turn(1)), delta("ab", 2), ("reply.tool_call", begun)),
+            stream_of(
+                ("turn.started", turn(1)),
+                ("reply.tool_call_delta", {"offset": 14, "index": 0, "text": "{}"}),
+                delta("c", 20),
+                ("turn.completed", turn(1, "completed")),
+            ),
         )
         events = [event async for event in client_of(answers).turns.stream("c", "Hello")]
-        assert "".join(event.text for event in events if isinstance(event, ReplyDelta)) == "abcde"
+        assert events[1:-1] == [
+            ReplyDelta(text="ab", offset=2),
+            ToolCallBegun(**begun),
+            ToolCallDelta(offset=14, index=0, text="{}"),
+            ReplyDelta(text="c", offset=20),
+        ]
+        assert [request.url.query for request in answers.requests] == [b"", b"after=12"]
 
     async def test_an_error_in_the_stream_is_raised(self) -> None:
         gone = json.loads(document(404, code="conversation_not_found", detail="Gone."))

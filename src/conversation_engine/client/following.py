@@ -16,6 +16,8 @@ from conversation_engine.client.event_stream import Event, EventReader
 from conversation_engine.client.types import (
     ENDS,
     ReplyDelta,
+    ToolCallBegun,
+    ToolCallDelta,
     Turn,
     TurnEnded,
     TurnEvent,
@@ -46,7 +48,6 @@ class Following:
         self._beginning = beginning
         self._turn_id = turn_id
         self._heard = after
-        self._is_after_call = False
         self._attempt: int | None = None
 
     async def events(self) -> AsyncGenerator[TurnEvent, None]:
@@ -90,8 +91,10 @@ class Following:
                 yield from self._restarted(TURN.validate_python(event.data))
             case "reply.delta":
                 yield from self._said(event.data["text"], event.data["offset"])
-            case "reply.tool_call" | "reply.tool_call_delta":
-                self._heard, self._is_after_call = max(self._heard, event.data["offset"]), True
+            case "reply.tool_call":
+                yield from self._called(ToolCallBegun(**event.data))
+            case "reply.tool_call_delta":
+                yield from self._called(ToolCallDelta(**event.data))
             case "error":
                 raise refusal_of(event.data, status=event.data.get("status", 500))
             case str(name) if name in _ENDS:
@@ -109,15 +112,17 @@ class Following:
             self._attempt, self._heard = turn.attempt, 0
             yield TurnRestarted(turn=turn)
 
+    def _called(self, event: ToolCallBegun | ToolCallDelta) -> Iterator[TurnEvent]:
+        if event.offset > self._heard:
+            self._heard = event.offset
+            yield event
+
     def _said(self, text: str, offset: int) -> Iterator[TurnEvent]:
-        if self._is_after_call:  # between a call and the text after it stands what is nobody's
-            self._heard, self._is_after_call = max(self._heard, offset - len(text)), False
+        """Where tools are called, offsets count more than the text: what is new is at most all of it."""
         new = offset - self._heard
-        if new > len(text):  # something is missing: it is asked for again
-            raise UnreachableError(self._connection.url)
         if new > 0:
             self._heard = offset
-            yield ReplyDelta(text=text[len(text) - new :], offset=offset)
+            yield ReplyDelta(text=text[max(0, len(text) - new) :], offset=offset)
 
 
 async def _events_in(response: httpx2.Response) -> AsyncGenerator[Event, None]:

@@ -166,6 +166,25 @@ class ReplyDelta:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallBegun:
+    """The reply calls a tool; what it is called with follows. Only where another door offered the model tools."""
+
+    index: int
+    call_id: str
+    name: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallDelta:
+    """More of what a tool is called with, as JSON."""
+
+    index: int
+    text: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRestarted:
     """The reply begins anew: forget the text so far."""
 
@@ -179,4 +198,4 @@ class TurnEnded:
     turn: Turn
 
 
-TurnEvent = TurnStarted | ReplyDelta | TurnRestarted | TurnEnded
+TurnEvent = TurnStarted | ReplyDelta | ToolCallBegun | ToolCallDelta | TurnRestarted | TurnEnded

@@ -7,6 +7,8 @@ from conversation_engine.infra.web.event_stream import HEARTBEAT, LastFrame
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.turns.schemas import TurnOut
 from conversation_engine.turns.types import (
+    CallBegun,
+    CallDelta,
     Heartbeat,
     ReplyDelta,
     Turn,
@@ -30,6 +32,8 @@ class Narration:
 
     def __init__(self) -> None:
         self._is_text_open = False
+        self._calls: dict[int, tuple[str, str, str]] = {}
+        """Calls of tools that another door offered: id, name, and what they are called with so far."""
 
     def frames(self, event: TurnEvent) -> bytes:
         """What to send for an event."""
@@ -38,13 +42,22 @@ class Narration:
                 return _frames(_started(turn))
             case ReplyDelta(text=text):
                 return _frames([*self._opened(), {"type": "text-delta", "id": TEXT_PART, "delta": text}])
+            case CallBegun(index=index, call_id=call_id, name=name):
+                self._calls[index] = (call_id, name, "")
+                begun = {"type": "tool-input-start", "toolCallId": call_id, "toolName": name, "dynamic": True}
+                return _frames([*self._closed(), begun])
+            case CallDelta(index=index, text=text):
+                call_id, name, so_far = self._calls[index]
+                self._calls[index] = (call_id, name, so_far + text)
+                return _frames([{"type": "tool-input-delta", "toolCallId": call_id, "inputTextDelta": text}])
             case TurnRestarted():
                 self._is_text_open = False
+                self._calls.clear()
                 return _frames([{"type": "reset-step"}])
             case Heartbeat():
                 return HEARTBEAT
             case TurnEnded(detail=detail):
-                return LastFrame(_frames([*self._closed(), *_ended(detail)]) + DONE)
+                return LastFrame(_frames([*self._closed(), *self._called(), *_ended(detail)]) + DONE)
 
     def _opened(self) -> list[dict[str, Any]]:
         if self._is_text_open:
@@ -53,7 +66,15 @@ class Narration:
         return [{"type": "text-start", "id": TEXT_PART}]
 
     def _closed(self) -> list[dict[str, Any]]:
-        return [{"type": "text-end", "id": TEXT_PART}] if self._is_text_open else []
+        was_open, self._is_text_open = self._is_text_open, False
+        return [{"type": "text-end", "id": TEXT_PART}] if was_open else []
+
+    def _called(self) -> list[dict[str, Any]]:
+        return [
+            {"type": "tool-input-available", "toolCallId": call_id, "toolName": name, "input": _input(text)}
+            | {"dynamic": True}
+            for call_id, name, text in self._calls.values()
+        ]
 
 
 def broken(error: EngineError) -> bytes:
@@ -78,6 +99,14 @@ def _ended(detail: TurnDetail) -> list[dict[str, Any]]:
             return [{"type": "message-metadata", "messageMetadata": told}, {"type": "abort", "reason": "cancelled"}]
     sentence = turn.error.detail if turn.error else INTERRUPTED
     return [{"type": "message-metadata", "messageMetadata": told}, {"type": "error", "errorText": sentence}]
+
+
+def _input(text: str) -> Any:
+    """What a tool is called with: JSON, unless the model made none."""
+    try:
+        return json.loads(text or "{}")
+    except ValueError:
+        return text
 
 
 def _finish_reason(detail: TurnDetail) -> str:

@@ -46,6 +46,7 @@ from conversation_engine.entrypoints.http.tuning import tune
 from conversation_engine.entrypoints.openai.error_shape import ERROR_SCHEMA, ErrorShape
 from conversation_engine.entrypoints.ui.mount import PREFIX as PAGES_PREFIX
 from conversation_engine.entrypoints.ui.mount import WebPages
+from conversation_engine.entrypoints.widget import pages as widget
 from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.idempotency.answers import AnswerBook
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
@@ -127,6 +128,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
     docs.install(app)
     _add_middleware(app, settings)
     app.router.routes.extend(_api(is_limited=bool(rate_rules(settings))).routes)
+    app.router.routes.extend(widget.routes(settings.cors_origins))
     app.router.routes.append(Route(PAGES_PREFIX, endpoint=pages))  # a mount does not match its own root
     app.mount(PAGES_PREFIX, pages)
     return app

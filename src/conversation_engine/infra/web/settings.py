@@ -11,7 +11,8 @@ class WebSettings(BaseModel):
     workers: int = Field(1, ge=1, description="Processes of `convo serve` that share the port.")
     cors_origins: list[str] = Field(
         [],
-        description='JSON list of origins whose pages may call the API: ["https://school.example"]. Empty: none.',
+        description="JSON list of origins whose pages may call the API and frame `/widget`: "
+        '["https://school.example"]. Empty: none.',
     )
     ui_api_url: str | None = Field(
         None,

@@ -1,0 +1,1 @@
+"""A chat for pages of others: one script tag, or a frame."""
