@@ -8,6 +8,7 @@ from benchmarks import (
     cancels,
     cpu_per_chunk,
     dialects,
+    insights,
     model_stream,
     persistence,
     profile_turn,
@@ -34,6 +35,7 @@ MEASURES: dict[str, Callable[[bool], list[Bar]]] = {
     "cancels": cancels.measure,
     "windows": windows.measure,
     "retrieval": retrieval.measure,
+    "insights": insights.measure,
 }
 TOOLS: dict[str, Callable[[bool], list[Bar]]] = {"profile_turn": profile_turn.measure}
 """Run only when named: they guide, they do not judge."""

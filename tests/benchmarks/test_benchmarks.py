@@ -20,6 +20,7 @@ SAYS = {
     "cancels": "connection is closed",
     "signals": "NOTIFY",
     "windows": "the index of words on PostgreSQL",
+    "insights": "insights, postgresql",
     "retrieval": "postgresql, 2000 passages",
     "profile_turn": "function calls",
 }

@@ -1,4 +1,4 @@
-"""`convo stats`."""
+"""`convo stats` and `convo search`."""
 
 import json
 
@@ -20,3 +20,9 @@ class TestStats:
         assert found["overview"]["total_messages"] == sum(
             day["user_messages"] + day["replies"] for day in found["activity"]["days"]
         )
+
+    def test_what_was_said_is_found(self, quick_convo: Convo) -> None:
+        quick_convo("chat", typed="a quick brown fox\n")
+        shown = quick_convo("search", "quick brown", "fox*", "--limit", "1")
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert "quick brown fox" in shown.stdout.splitlines()[1]

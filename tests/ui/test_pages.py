@@ -175,6 +175,15 @@ class TestHistory:
         ada.post("/conversations", {"title": "About boats"})
         assert "About boats" in words_of(shown(ada, "history"))
 
+    def test_what_was_said_is_found(self, ada: Api) -> None:
+        conversation = ada.post("/conversations", {"title": "About boats"})
+        ada.post(f"/conversations/{conversation['id']}/messages", {"role": "user", "content": "A *red* boat."})
+        test = shown(ada, "history")
+        test.text_input(key="history-search").set_value('boats "red').run()
+        assert r"A \***red**\* **boat**\." in words_of(test)
+        test.text_input(key="history-search").set_value("ship").run()
+        assert "Nothing that you talked about says this." in words_of(test)
+
     def test_a_file_is_brought_in_and_what_is_wrong_with_it_told(self, ada: Api) -> None:
         test = shown(ada, "history")
         test.file_uploader[0].upload("conversations.json", json.dumps([7, *CHATGPT]).encode(), "application/json")

@@ -4,7 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from conversation_engine.entrypoints.ui.words import ago, as_markdown, count, first_words, lasting, money, text_of
+from conversation_engine.entrypoints.ui.words import (
+    ago,
+    as_markdown,
+    count,
+    first_words,
+    lasting,
+    marked,
+    money,
+    text_of,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -69,3 +78,8 @@ class TestMarkdown:
 
     def test_typed_lines_stay_lines(self) -> None:
         assert as_markdown("one\ntwo", is_typed=True) == "one  \ntwo"
+
+
+def test_places_of_a_text_are_bold_and_nothing_in_it_is_markdown() -> None:
+    places = [{"start": 2, "end": 5}, {"start": 6, "end": 9}]
+    assert marked("a fox_fox *b*\n# $c$", places) == r"a **fox**\_**fox** \*b\* \# \$c\$"

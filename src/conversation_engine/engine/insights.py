@@ -8,6 +8,8 @@ from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.db.database import Database
 from conversation_engine.insights.calls.service import CallService
 from conversation_engine.insights.cost.service import CostService
+from conversation_engine.insights.search.indexing.service import Indexer
+from conversation_engine.insights.search.service import SearchService
 from conversation_engine.insights.statistics.folding.service import Folder
 from conversation_engine.insights.statistics.service import StatisticsService
 from conversation_engine.kernel.clock import Clock
@@ -29,22 +31,29 @@ class Insights:
     costs: CostService
     statistics: StatisticsService
     folder: Folder
+    search: SearchService
+    indexer: Indexer
 
     def start(self) -> None:
         """Begin what is done in the background."""
         self.folder.start()
+        self.indexer.start()
 
     async def aclose(self) -> None:
         """End it. Idempotent."""
         await self.folder.aclose()
+        await self.indexer.aclose()
 
 
 def make_insights(engine: InsightParts, *, settings: Settings) -> Insights:
     """Over the same store."""
     database, clock = engine.database, engine.clock
+    is_working = settings.jobs_at_once > 0
     return Insights(
         calls=CallService(database, clock=clock),
         costs=CostService(database, clock=clock, settings=settings),
         statistics=StatisticsService(database, clock=clock, audit=engine.audit),
-        folder=Folder(database, clock=clock, seconds=settings.statistics_seconds if settings.jobs_at_once else 0),
+        folder=Folder(database, clock=clock, seconds=settings.statistics_seconds if is_working else 0),
+        search=SearchService(database, audit=engine.audit),
+        indexer=Indexer(database, clock=clock, seconds=settings.search_index_seconds if is_working else 0),
     )

@@ -17,6 +17,7 @@ from conversation_engine.infra.db.base import Base
 from conversation_engine.infra.idempotency import models as idempotency
 from conversation_engine.infra.jobs import models as jobs
 from conversation_engine.infra.outbox import models as outbox
+from conversation_engine.insights.search import models as search
 from conversation_engine.insights.statistics import models as statistics
 from conversation_engine.turns import models as turns
 
@@ -32,12 +33,20 @@ _TABLES_ARE_REGISTERED_BY = (
     outbox,
     personas,
     retrieval,
+    search,
     statistics,
     turns,
     users,
 )
 
-SEARCH_INDEXES: Final = ("chunk_fts", "ix_chunks_terms", "ix_chunk_vectors_hnsw", "message_words")
+SEARCH_INDEXES: Final = (
+    "chunk_fts",
+    "ix_chunks_terms",
+    "ix_chunk_vectors_hnsw",
+    "message_words",
+    "message_fts",
+    "ix_message_terms_words",
+)
 """What no model can say: FTS5's tables on SQLite, GIN and HNSW on PostgreSQL. The migrations make them."""
 
 

@@ -26,6 +26,7 @@ from conversation_engine.infra.outbox.settings import OutboxSettings
 from conversation_engine.infra.signals.settings import SignalSettings
 from conversation_engine.infra.web.settings import WebSettings
 from conversation_engine.insights.cost.settings import CostSettings
+from conversation_engine.insights.search.settings import SearchSettings
 from conversation_engine.insights.statistics.settings import StatisticsSettings
 from conversation_engine.people.moves.settings import MoveSettings
 from conversation_engine.people.records.retention.settings import RetentionSettings
@@ -46,6 +47,7 @@ class Settings(
     TurnSettings,
     CostSettings,
     StatisticsSettings,
+    SearchSettings,
     MoveSettings,
     RetentionSettings,
     IdempotencySettings,

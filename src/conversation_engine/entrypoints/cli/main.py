@@ -20,6 +20,7 @@ from conversation_engine.entrypoints.cli import (
     migrate,
     moves,
     people,
+    search,
     serve,
     stats,
     tokens,
@@ -41,6 +42,7 @@ app.command("worker")(worker.worker)
 app.command("chat")(chat.chat)
 app.command("cost")(cost.cost)
 app.add_typer(stats.app, name="stats")
+app.command("search")(search.search)
 app.command("models")(doctor.models)
 app.command("doctor")(doctor.doctor)
 app.command("export")(moves.export)

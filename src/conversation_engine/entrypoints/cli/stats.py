@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from conversation_engine.entrypoints.cli.configuration import load_settings
+from conversation_engine.entrypoints.cli.stores import store
 from conversation_engine.insights.statistics.types import Whose
 from conversation_engine.kernel.ids import UserId
 
@@ -46,7 +46,7 @@ def stats(
     if context.invoked_subcommand is not None:
         return
     whose = Whose.EVERYBODY if everybody else Whose.ME
-    report = asyncio.run(_with_insights(lambda insights: _report(insights, UserId(user), whose, (start, end))))
+    report = asyncio.run(with_insights(lambda insights: _report(insights, UserId(user), whose, (start, end))))
     if as_json:
         import json
 
@@ -59,28 +59,14 @@ def stats(
 @app.command("rebuild")
 def rebuild() -> None:
     """Add all conversations up again. Statistics stay exact meanwhile; nothing else waits for it."""
-    count = asyncio.run(_with_insights(lambda insights: insights.folder.rebuild()))
+    count = asyncio.run(with_insights(lambda insights: insights.folder.rebuild()))
     print(f"Added up {count:,} conversations.")
 
 
-async def _with_insights(work: Callable[["Insights"], Awaitable[T]]) -> T:
-    from types import SimpleNamespace
-
-    from conversation_engine.engine.insights import make_insights
-    from conversation_engine.engine.migrating import prepare
-    from conversation_engine.infra.audit.service import AuditLog
-    from conversation_engine.infra.db.opening import backend_of, open_database
-    from conversation_engine.kernel.clock import SystemClock
-
-    settings, clock = load_settings(), SystemClock()
-    url = settings.resolved_database_url
-    database = open_database(url, settings)
-    try:
-        await prepare(database, is_embedded=backend_of(url) == "sqlite")
-        parts = SimpleNamespace(database=database, clock=clock, audit=AuditLog(database, clock=clock))
-        return await work(make_insights(parts, settings=settings))
-    finally:
-        await database.aclose()
+async def with_insights(work: Callable[["Insights"], Awaitable[T]]) -> T:
+    """Let `work` read the configured database."""
+    async with store() as engine:
+        return await work(engine.insights)
 
 
 async def _report(insights: "Insights", user_id: UserId, whose: Whose, days: tuple[str | None, str | None]) -> _Report:

@@ -54,6 +54,7 @@ from conversation_engine.infra.web.access import AUTHENTICATED
 from conversation_engine.infra.web.problems import RESPONSE
 from conversation_engine.insights.calls.service import CallService
 from conversation_engine.insights.cost.service import CostService
+from conversation_engine.insights.search.service import SearchService
 from conversation_engine.insights.statistics.service import StatisticsService
 from conversation_engine.kernel.clock import SystemClock
 from conversation_engine.people.feedback.service import FeedbackDesk
@@ -177,6 +178,7 @@ def _services(engine: ConversationEngine) -> dict[type, object]:
         CostService: engine.costs,
         CallService: engine.calls,
         StatisticsService: engine.insights.statistics,
+        SearchService: engine.insights.search,
         RetrievalService: engine.retrieval,
         RagService: engine.rag,
     }

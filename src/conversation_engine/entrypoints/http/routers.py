@@ -12,6 +12,7 @@ from conversation_engine.entrypoints.ai_sdk.routes import router as ai_sdk
 from conversation_engine.entrypoints.openai.routes import router as openai
 from conversation_engine.insights.calls.routes import router as calls
 from conversation_engine.insights.cost.routes import router as cost
+from conversation_engine.insights.search.routes import router as search
 from conversation_engine.insights.statistics.routes import router as statistics
 from conversation_engine.people.feedback.routes import router as feedback
 from conversation_engine.people.moves.routes import router as moves
@@ -25,8 +26,10 @@ from conversation_engine.turns.routes import router as turns
 
 OPEN_ROUTERS = (sign_in,)
 """Where people come in: these need no token."""
-FREQUENT_ROUTERS = (turns, conversations, pins, queries)
-"""First, because routes are looked through in order, and a turn is what is asked for most."""
+FREQUENT_ROUTERS = (turns, search, conversations, pins, queries)
+"""First, because routes are looked through in order, and a turn is what is asked for most.
+`/conversations/search` stands before `/conversations/{conversation_id}`.
+"""
 DIALECTS = (openai,)
 """Other languages for the same things: their failures have their own form."""
 ROUTERS = (

@@ -11,6 +11,7 @@ MINUTE: Final = 60
 HOUR: Final = 3600
 DAY: Final = 86400
 CODE: Final = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
+MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]()<>#+.!|~$:^=-]")
 DOLLAR: Final = re.compile(r"(?<![\\$])\$(?!\$)")
 
 
@@ -85,6 +86,15 @@ def as_markdown(text: str, *, is_typed: bool = False) -> str:
     return "".join(parts)
 
 
+def marked(text: str, places: list[Json]) -> str:
+    """A text as it is, in Markdown, with some places of it in bold."""
+    pieces, at = [], 0
+    for place in places:
+        pieces += [_plain(text[at : place["start"]]), f"**{_plain(text[place['start'] : place['end']])}**"]
+        at = place["end"]
+    return "".join([*pieces, _plain(text[at:])])
+
+
 def first_words(text: str, limit: int = 140) -> str:
     """The beginning of a text, on one line."""
     line = " ".join(text.split())
@@ -98,3 +108,8 @@ def title_of(conversation: Json, names: dict[str, str] | None = None) -> str:
     if conversation["persona_id"]:
         return (names or {}).get(conversation["persona_id"], "A client")
     return "Free conversation"
+
+
+def _plain(text: str) -> str:
+    """Nothing in it is Markdown, and it is one line."""
+    return MARKDOWN.sub(r"\\\g<0>", re.sub(r"\s", " ", text))

@@ -6,10 +6,10 @@ from typing import Final, Literal
 import streamlit as st
 
 from conversation_engine.entrypoints.ui import visitor
-from conversation_engine.entrypoints.ui.api import Json
+from conversation_engine.entrypoints.ui.api import ApiError, Json
 from conversation_engine.entrypoints.ui.arrivals import arrivals
 from conversation_engine.entrypoints.ui.downloads import downloads
-from conversation_engine.entrypoints.ui.words import ago, count, money, title_of
+from conversation_engine.entrypoints.ui.words import ago, count, marked, money, title_of
 
 STATES: Final[Mapping[str, tuple[str, Literal["primary", "gray"]]]] = {
     "active": ("Going on", "primary"),
@@ -21,6 +21,10 @@ STATES: Final[Mapping[str, tuple[str, Literal["primary", "gray"]]]] = {
 def page() -> None:
     """All conversations of the visitor, newest first, a page at a time."""
     st.title("History", anchor=False)
+    query = st.text_input("Search", placeholder='Words, "phrases" or beginnings*', key="history-search").strip()
+    if query:
+        _search(query)
+        return
     wanted = st.segmented_control(
         "Show", ["All", "Going on", "Ended"], default="All", label_visibility="collapsed", key="history-state"
     )
@@ -37,6 +41,30 @@ def page() -> None:
         for label, cursor in (("Newer", found["previous"]), ("Older", found["next"])):
             if cursor and st.button(label, key=f"history-{label}", type="tertiary"):
                 visitor.go("history", cursor=cursor)
+
+
+def _search(query: str) -> None:
+    """Messages that say it, newest first or best first."""
+    sort = st.segmented_control(
+        "Order", ["Newest", "Best"], default="Newest", label_visibility="collapsed", key="history-order"
+    )
+    try:
+        found = visitor.api().get("/conversations/search", q=query, sort=(sort or "Newest").lower(), limit=50)
+    except ApiError as error:
+        st.error(error.detail)
+        return
+    for hit in found["items"]:
+        with st.container(border=True, key=f"hit-{hit['message_id']}"):
+            st.markdown(marked(hit["snippet"], hit["highlights"]))
+            with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+                who = "You" if hit["role"] == "user" else "Reply"
+                st.caption(f"{who} · {ago(hit['created_at'])} · {hit['title'] or 'Conversation'}", width="content")
+                if st.button("Open", key=f"found-{hit['message_id']}", type="tertiary"):
+                    visitor.go("talk", id=hit["conversation_id"])
+    if not found["items"]:
+        st.caption("Nothing that you talked about says this.")
+    if found["next"]:
+        st.caption("These are the first 50. Say more to find less.")
 
 
 def _row(conversation: Json) -> None:

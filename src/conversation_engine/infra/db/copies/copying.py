@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, bindparam, exists, func, insert, select, tuple_
 
 from conversation_engine.infra.db.copies.handover import BrokenOffError, Handover
-from conversation_engine.infra.db.copies.values import PARENTS_FIRST, Digest, Tally, carried
+from conversation_engine.infra.db.copies.values import PARENTS_FIRST, RELEARNED, Digest, Tally, carried
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.db.errors import CopyDiffersError, TargetNotEmptyError
 
@@ -75,6 +75,8 @@ def digest_of(tx: Tx, table: Table) -> Digest:
 
 def batches_of(tx: Tx, table: Table) -> Iterator[Sequence[Row]]:
     """All rows, `BATCH_ROWS` at a time, parents first. One statement each, along a unique index."""
+    if RELEARNED in table.info:
+        return
     keys = _order_of(table)
     count = BATCH_FILES if any(isinstance(column.type, LargeBinary) for column in table.c) else BATCH_ROWS
     page = select(*table.c).order_by(*keys).limit(count)

@@ -15,7 +15,8 @@ from sqlalchemy import Column, Table
 from conversation_engine.infra.db.base import TermsType
 
 RELEARNED: Final = "relearned"
-"""In a column's `info`: what it is in a copy, because what it tells of is not copied but learned again."""
+"""In a column's `info`: what it is in a copy, because what it tells of is not copied but learned again; in a table's:
+its rows are not copied at all."""
 PARENTS_FIRST: Final = "parents_first"
 """In the `info` of a table whose rows hang on each other: the unique columns by which parents come first."""
 _LEXEME: Final = re.compile(r"'((?:[^']|'')*)':([\d,]+)")

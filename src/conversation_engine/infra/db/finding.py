@@ -1,0 +1,173 @@
+"""Finding messages by words, phrases and beginnings of words: all that either database needs for it.
+
+Every word is kept with the number of who may read it (`12w_hello`, and `12s_` with its stem), so that a search reads
+what one person may find, however much there is of others. The numbers of rows grow with the time at which something was
+said: FTS5 and a B-tree give the newest first without sorting. Triggers forget what is deleted at once; what that leaves
+on pages of FTS5 is wiped by merging (`scrub`), on PostgreSQL by vacuum.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import bindparam, text
+
+from conversation_engine.infra.db.base import IdType
+from conversation_engine.infra.db.database import Tx
+
+MERGE_PAGES: Final = 500
+"""Pages that one step of wiping may write: about 20 ms, so that turns need not wait."""
+LAST_POSITION: Final = 16_383
+"""PostgreSQL counts no further."""
+MOST_POSITIONS: Final = 255
+
+
+def create_index(tx: Tx) -> None:
+    """Make what no model can say."""
+    for statement in _CREATE[tx.dialect.name]:
+        tx.execute(text(statement))
+
+
+def drop_index(tx: Tx) -> None:
+    """Undo `create_index`."""
+    for statement in _DROP[tx.dialect.name]:
+        tx.execute(text(statement))
+
+
+def stored_terms(tx: Tx, readers: Sequence[int], words: Sequence[str], stems: Sequence[str]) -> str:
+    """What is kept of a message that these may read. Of letters and digits only."""
+    own = [f"{reader}w_{word}" for reader in readers for word in words]
+    own += [f"{reader}s_{stem}" for reader in readers for stem in stems]
+    if tx.dialect.name == "sqlite":
+        return " ".join(own)
+    places: dict[str, list[str]] = {}
+    for reader in readers:
+        for place, word in enumerate(words, start=1):
+            places.setdefault(f"{reader}w_{word}", []).append(str(min(place, LAST_POSITION)))
+        for place, stem in enumerate(stems, start=1):
+            places.setdefault(f"{reader}s_{stem}", []).append(str(min(place, LAST_POSITION)))
+    return " ".join(f"'{term}':{','.join(at[:MOST_POSITIONS])}" for term, at in places.items())
+
+
+def search_text(tx: Tx, reader: int, parts: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """The search that asks for all these parts: `("word", [stem])`, `("prefix", [word])` or `("phrase", words)`."""
+    asked = []
+    for kind, words in parts:
+        own = [f"{reader}{'s' if kind == 'word' else 'w'}_{word}" for word in words]
+        if tx.dialect.name == "sqlite":
+            asked.append(f'"{" ".join(own)}"' + (" *" if kind == "prefix" else ""))
+        else:
+            asked.append("(" + " <-> ".join(f"'{term}'" + (":*" if kind == "prefix" else "") for term in own) + ")")
+    return (" AND " if tx.dialect.name == "sqlite" else " & ").join(asked)
+
+
+def find(
+    tx: Tx,
+    asked: str,
+    *,
+    reader: tuple[str, str],
+    is_best_first: bool,
+    filters: Mapping[str, Any],
+    after: tuple[int, int] | None,
+    count: int,
+) -> list[tuple[int, int]]:
+    """Numbers of messages and scores, in order, behind `after`. One statement.
+
+    `reader` is a column of `conversations` and what it must say. `filters` may have `role`, `type`, `persona_id`,
+    `conversation_id`, `first` and `last`: numbers of the first and behind the last.
+    """
+    column, who = reader
+    if column not in ("owner_id", "supervisor_id"):
+        raise ValueError(column)
+    conditions = "".join(f" AND {_FILTERS[name]}" for name in filters)
+    values = {**filters, "asked": asked, "who": who, "most": count}
+    if after is not None:
+        values |= {"after_score": after[0], "after_number": after[1]}
+    statement = text(_statement(tx, column, conditions, is_best_first=is_best_first, is_after=after is not None))
+    ids = [name for name in ("persona_id", "conversation_id") if name in filters]
+    statement = statement.bindparams(*(bindparam(name, type_=IdType) for name in ids))
+    return [(row.number, row.score) for row in tx.execute(statement, values)]
+
+
+def is_anything_gone(tx: Tx) -> bool:
+    """Whether deleted messages may have left something in the index that `scrub` wipes."""
+    return tx.dialect.name == "sqlite" and bool(tx.exec_driver_sql("SELECT messages FROM message_fts_gone").scalar())
+
+
+def scrub(tx: Tx) -> bool:
+    """Wipe a part of that; whether there may be more to wipe."""
+    if not is_anything_gone(tx):
+        return False
+    before = _changes(tx)
+    tx.exec_driver_sql("INSERT INTO message_fts(message_fts, rank) VALUES ('merge', ?)", (-MERGE_PAGES,))
+    if _changes(tx) - before >= 2:  # as FTS5's page says: fewer than two changes, and there is no work left
+        return True
+    tx.exec_driver_sql("UPDATE message_fts_gone SET messages = 0")
+    return False
+
+
+def _changes(tx: Tx) -> int:
+    return int(tx.exec_driver_sql("SELECT total_changes()").scalar_one())
+
+
+def _statement(tx: Tx, column: str, conditions: str, *, is_best_first: bool, is_after: bool) -> str:
+    dialect = tx.dialect.name
+    score = _SCORE[dialect] if is_best_first else "0"
+    inner = _FIND[dialect].format(score=score, column=column, conditions=conditions)
+    if is_best_first:
+        behind = " WHERE (score, number) < (:after_score, :after_number)" if is_after else ""
+        return f"SELECT number, score FROM ({inner}) AS found{behind} ORDER BY score DESC, number DESC LIMIT :most"
+    behind = f" AND {_NUMBER[dialect]} < :after_number" if is_after else ""
+    return f"{inner}{behind} ORDER BY {_NUMBER[dialect]} DESC LIMIT :most"
+
+
+_NUMBER: Final = {"sqlite": "message_fts.rowid", "postgresql": "t.number"}
+_SCORE: Final = {
+    "sqlite": "CAST(-1000000 * message_fts.rank AS INTEGER)",
+    "postgresql": "CAST(1000000 * ts_rank(t.terms, CAST(:asked AS tsquery), 1) AS integer)",
+}
+_FILTERS: Final = {
+    "role": "m.role = :role",
+    "type": "c.type = :type",
+    "persona_id": "c.persona_id = :persona_id",
+    "conversation_id": "c.id = :conversation_id",
+    "first": "t.number >= :first",
+    "last": "t.number < :last",
+}
+_FIND: Final = {
+    # CROSS: the index first, then the rows that it names.
+    "sqlite": """
+        SELECT message_fts.rowid AS number, {score} AS score FROM message_fts
+        CROSS JOIN message_terms AS t ON t.number = message_fts.rowid
+        CROSS JOIN messages AS m ON m.id = t.message_id
+        CROSS JOIN conversations AS c ON c.id = m.conversation_id
+        WHERE message_fts MATCH :asked AND c.{column} = :who{conditions}
+    """,
+    "postgresql": """
+        SELECT t.number, {score} AS score FROM message_terms AS t
+        JOIN messages AS m ON m.id = t.message_id JOIN conversations AS c ON c.id = m.conversation_id
+        WHERE t.terms @@ CAST(:asked AS tsquery) AND c.{column} = :who{conditions}
+    """,
+}
+_CREATE: Final = {
+    "sqlite": (
+        "CREATE VIRTUAL TABLE message_fts USING fts5(terms, content='message_terms', content_rowid='number', "
+        "tokenize=\"ascii tokenchars '_'\")",
+        "CREATE TABLE message_fts_gone (messages INTEGER NOT NULL)",
+        "INSERT INTO message_fts_gone VALUES (0)",
+        "CREATE TRIGGER message_terms_inserted AFTER INSERT ON message_terms BEGIN "
+        "INSERT INTO message_fts(rowid, terms) VALUES (new.number, new.terms); END",
+        "CREATE TRIGGER message_terms_deleted AFTER DELETE ON message_terms BEGIN "
+        "INSERT INTO message_fts(message_fts, rowid, terms) VALUES ('delete', old.number, old.terms); "
+        "UPDATE message_fts_gone SET messages = messages + 1; END",
+    ),
+    # Without `fastupdate` a search never has to read through what was written lately.
+    "postgresql": ("CREATE INDEX ix_message_terms_words ON message_terms USING gin (terms) WITH (fastupdate = off)",),
+}
+_DROP: Final = {
+    "sqlite": (
+        *(f"DROP TRIGGER message_terms_{name}" for name in ("inserted", "deleted")),
+        "DROP TABLE message_fts",
+        "DROP TABLE message_fts_gone",
+    ),
+    "postgresql": ("DROP INDEX ix_message_terms_words",),
+}
