@@ -2,21 +2,40 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conversation_engine.domains.llm.abilities import visible
 from conversation_engine.domains.llm.errors import MalformedStreamError
-from conversation_engine.domains.llm.parts import Part, Parts, Text, ToolCall, ToolResult, content_of, parts_of
+from conversation_engine.domains.llm.parts import (
+    File,
+    Image,
+    Part,
+    Parts,
+    Text,
+    ToolCall,
+    ToolResult,
+    content_of,
+    parts_of,
+)
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.providers.anthropic_messages import CACHE, AnthropicProvider
 from conversation_engine.domains.llm.providers.openai_chat import OpenAIChatProvider
 from conversation_engine.domains.llm.settings import LlmSettings
 from conversation_engine.domains.llm.tools import FunctionTool, Toolbox
 from conversation_engine.domains.llm.transcript import TranscriptReader, content_in, opening, transcript_of
-from conversation_engine.domains.llm.types import LLMMessage, ModelRequest, ReplyFinished, Sampling, TextDelta
+from conversation_engine.domains.llm.types import (
+    LLMMessage,
+    ModelCard,
+    ModelRequest,
+    ReplyFinished,
+    Sampling,
+    TextDelta,
+)
 from conversation_engine.domains.llm.wire import ServiceClient
 from tests.llm.stub import OPEN_STREAM, StubService, event, running_stub
 
@@ -101,7 +120,7 @@ class TestOpenAI:
             },
             {"role": "tool", "tool_call_id": "c1", "content": "cold"},
             {"role": "tool", "tool_call_id": "c2", "content": "warm"},
-            {"role": "user", "content": "Well?"},
+            {"role": "user", "content": [{"type": "text", "text": "Well?"}]},
         ]
 
     async def test_one_function_can_be_demanded(self, stub: StubService) -> None:
@@ -233,6 +252,74 @@ class TestAnthropic:
         time = ToolCall(id="c3", name="time", arguments="{}")
         assert parts_of(content) == Parts((Text("Let me see."), OSLO, time, Text("Wait.")))
         assert finished == "tool_calls"
+
+
+PIXEL, PDF, WORDS = "data:image/png;base64,AAAA", "data:application/pdf;base64,BBBB", "data:text/plain;base64,aGk="
+SEEN = [
+    LLMMessage(
+        "user",
+        Parts(
+            (
+                Text("What is it?"),
+                Image(url=PIXEL, detail="low"),
+                Image(url="https://example.com/a.png"),
+                File(name="a.pdf", url=PDF),
+                File(name="a.txt", url=WORDS),
+            )
+        ),
+    )
+]
+
+
+class TestMedia:
+    async def body(self, kind: str, stub: StubService, **sampling: Any) -> Any:
+        end = [openai_end("stop")] if kind == "openai" else ANTHROPIC_END
+        stub.plan = [OPEN_STREAM, *(event(one, name=one.get("type")) for one in end)]
+        request = ModelRequest(model="m", messages=SEEN, sampling=Sampling(**sampling))
+        provider = provider_of(kind, stub)
+        async with aclosing(provider), aclosing(provider.stream(request)) as stream:
+            async for _ in stream:
+                pass
+        return stub.requests[0]
+
+    async def test_openai_is_shown_them(self, stub: StubService) -> None:
+        assert (await self.body("openai", stub))["messages"][0]["content"] == [
+            {"type": "text", "text": "What is it?"},
+            {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}},
+            {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "auto"}},
+            {"type": "file", "file": {"filename": "a.pdf", "file_data": PDF}},
+            {"type": "file", "file": {"filename": "a.txt", "file_data": WORDS}},
+        ]
+
+    async def test_anthropic_is_shown_them(self, stub: StubService) -> None:
+        assert (await self.body("anthropic", stub))["messages"][0]["content"] == [
+            {"type": "text", "text": "What is it?"},
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
+            {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}},
+            {
+                "type": "document",
+                "source": {"type": "base64", "media_type": "application/pdf", "data": "BBBB"},
+                "title": "a.pdf",
+            },
+            {
+                "type": "document",
+                "source": {"type": "text", "media_type": "text/plain", "data": "hi"},
+                "title": "a.txt",
+            },
+        ]
+
+    async def test_anthropic_is_told_of_schemas(self, stub: StubService) -> None:
+        form = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA, "strict": True}}
+        body = await self.body("anthropic", stub, response_format=form)
+        assert body["output_config"] == {"format": {"type": "json_schema", "schema": SCHEMA}}
+
+    def test_a_model_that_sees_nothing_is_told_what_there_was(self) -> None:
+        card = ModelCard(name="m", provider="p", provider_model="m", context_tokens=1, capabilities=frozenset())
+        parts = SEEN[0].content
+        assert isinstance(parts, Parts)
+        told = [part.text for part in visible(card, parts).items if isinstance(part, Text)]
+        assert told == ["What is it?", "[image]", "[image]", "[file a.pdf]", "[file a.txt]"]
+        assert visible(replace(card, capabilities=None), parts) is parts
 
 
 texts = st.text(st.characters(exclude_characters="\x1e\x00", exclude_categories=["Cs"]), min_size=1)

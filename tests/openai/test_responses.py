@@ -370,7 +370,7 @@ class TestRefusals:
         ("body", "param"),
         [
             ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type"),
-            ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0].content[0].type"),
+            ({"input": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "input[0].content[0].type"),
             ({"input": [{"role": "user", "content": None}]}, "input[0].content"),
             ({"input": [{"role": "king", "content": "x"}]}, "input[0].role"),
             ({"input": [{"role": "user", "content": "x", "wings": 2}]}, "input[0].wings"),

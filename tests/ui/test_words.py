@@ -83,3 +83,20 @@ class TestMarkdown:
 def test_places_of_a_text_are_bold_and_nothing_in_it_is_markdown() -> None:
     places = [{"start": 2, "end": 5}, {"start": 6, "end": 9}]
     assert marked("a fox_fox *b*\n# $c$", places) == r"a **fox**\_**fox** \*b\* \# \$c\$"
+
+
+def test_what_is_no_text_is_a_note() -> None:
+    parts = [
+        {"type": "text", "text": "What is it?"},
+        {"type": "image", "url": "data:image/png;base64,AAAA", "detail": "auto"},
+        {"type": "file", "name": "a.pdf", "url": "https://example.com/a.pdf"},
+        {"type": "tool_call", "id": "c", "name": "weather", "arguments": "{}"},
+        {"type": "tool_result", "call_id": "c", "output": "cold"},
+    ]
+    assert text_of({"parts": parts}).split("\n\n") == [
+        "What is it?",
+        "*📎 An image*",
+        "*📎 a.pdf*",
+        "*Calls `weather`:* `{}`",
+        "*Result:* `cold`",
+    ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from conversation_engine.domains.llm.abilities import FILE_URL, JSON_OBJECT
 from conversation_engine.domains.llm.catalog import Family, Service
 from conversation_engine.domains.llm.known_models import KNOWN_MODELS, ModelFacts
 from conversation_engine.domains.llm.ports import ModelProvider
@@ -65,6 +66,7 @@ def hosted_family(settings: Settings, name: str, setting: ProviderSetting, provi
         facts=_facts(KNOWN_MODELS.get(setting.priced_as or name, {}), setting.models),
         is_cap=setting.context_tokens is None,
         priced_as=setting.priced_as,
+        cannot=frozenset({JSON_OBJECT} if setting.kind == "anthropic" else {FILE_URL}),
         slots=FairSlots(concurrency, wait_seconds=settings.provider_wait_seconds),
     )
 

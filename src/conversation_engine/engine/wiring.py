@@ -19,6 +19,7 @@ from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.catalog import Family, ModelCatalog, Service
 from conversation_engine.domains.llm.embeddings.ports import Embedder
 from conversation_engine.domains.llm.embeddings.service import EmbeddingService
+from conversation_engine.domains.llm.known_models import LOCAL_FACTS
 from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.settings import ProviderSetting
@@ -137,6 +138,7 @@ def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> Mode
             context_tokens=local.context_tokens,
             only_model=local.model_name,
             is_free=True,
+            facts={local.model_name: LOCAL_FACTS},
             service=Service(address="", key_setting="", has_key=True, needs_key=False, missing=missing_for_local),
             slots=FairSlots(settings.local_model_slots, wait_seconds=settings.provider_wait_seconds),
         ),

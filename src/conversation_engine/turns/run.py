@@ -7,6 +7,7 @@ from typing import Final
 
 from conversation_engine.domains.context.types import Window
 from conversation_engine.domains.conversations.types import Conversation, Utterance
+from conversation_engine.domains.llm.abilities import visible
 from conversation_engine.domains.llm.errors import ContextTooLongError
 from conversation_engine.domains.llm.service import Answer, ModelCall
 from conversation_engine.domains.llm.tokens import tools_tokens_for
@@ -65,7 +66,10 @@ class TurnRun:
             turn_id=self.turn.id,
             attempt=attempt,
             card=self.card,
-            messages=[LLMMessage(role, parts or text) for role, text, _, parts in window.messages],
+            messages=[
+                LLMMessage(role, visible(self.card, parts) if parts else text)
+                for role, text, _, parts in window.messages
+            ],
             sampling=self.turn.sampling,
             input_tokens=window.input_tokens + tools_tokens_for(self.card, self.turn.sampling),
             stable_messages=window.stable_messages,

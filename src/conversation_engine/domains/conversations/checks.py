@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from conversation_engine.domains.conversations.documents import as_text, checked_json
+from conversation_engine.domains.conversations.documents import checked_json
 from conversation_engine.domains.conversations.settings import ConversationSettings
 from conversation_engine.domains.conversations.types import (
     MOST_PER_PAGE,
@@ -41,7 +41,7 @@ class Checks:
         Raises InvalidTextError or InvalidInputError if it cannot be kept.
         """
         text = self._content(new.content)
-        counted = count_tokens(text)
+        counted = count_tokens(text) + self._media_tokens(new.content)
         tokens = counted if new.token_count is None else new.token_count
         return replace(new, token_count=tokens, counted_tokens=counted, metadata=self.metadata(new.metadata))
 
@@ -84,8 +84,24 @@ class Checks:
             return checked_text(content, name="message", limit_characters=limit)
         if not content:
             raise InvalidInputError("The message is empty. Write something first.", field="content")
-        text = checked_json(content, name="message", limit_characters=limit)
-        return text if parts_of(content) is None else as_text(content)
+        parts = parts_of(content)
+        if parts is None:
+            return checked_json(content, name="message", limit_characters=limit)
+        media = sum(len(part.url) for part in parts.media)
+        most = self._settings.media_limit_characters
+        if media > most:
+            raise InvalidInputError(
+                f"Images and files have {media} characters; a message may have {most} of them. Send smaller ones, or "
+                "their addresses.",
+                field="content",
+                limit_characters=most,
+            )
+        checked_json(content, name="message", limit_characters=limit + media)
+        return parts.text
+
+    def _media_tokens(self, content: Content) -> int:
+        parts = None if isinstance(content, str) else parts_of(content)
+        return 0 if parts is None else parts.media_tokens
 
 
 def check_owner(owner_id: UserId) -> None:

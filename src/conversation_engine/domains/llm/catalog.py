@@ -49,6 +49,8 @@ class Family:
     is_cap: bool = False
     """Whether `context_tokens` is the most that is used of models of which more is known; else it fills gaps only."""
     priced_as: str | None = None
+    cannot: frozenset[str] = frozenset()
+    """As in `ModelCard`."""
     slots: FairSlots = field(default_factory=lambda: FairSlots(0, wait_seconds=math.inf))
     """How many calls it takes at once; all of its models share them."""
 
@@ -71,7 +73,7 @@ class ModelCatalog:
         family = self._families.get(family_name)
         if family is None or bool(model) == bool(family.only_model):
             raise UnknownModelError(wanted, self._patterns())
-        facts = family.facts.get(model) or ModelFacts()
+        facts = family.facts.get(family.only_model or model) or ModelFacts()
         return ModelCard(
             name=wanted,
             provider=family.provider.name,
@@ -82,6 +84,7 @@ class ModelCatalog:
             priced_as=family.priced_as,
             output_limit_tokens=facts.output_limit_tokens,
             capabilities=facts.capabilities,
+            cannot=family.cannot,
         )
 
     def check_setting(self, setting: str, name: str) -> None:

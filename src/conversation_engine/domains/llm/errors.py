@@ -207,6 +207,7 @@ class ModelCannotError(EngineError):
             model=model[:255],
             field=field,
         )
+        self.model, self.field = model, field
 
 
 class BadModelSettingError(InvalidInputError):

@@ -10,6 +10,7 @@ class Capability(StrEnum):
     """What a model can do beyond answering text with text, streamed."""
 
     VISION = "vision"
+    FILES = "files"
     TOOLS = "tools"
     JSON_SCHEMA = "json_schema"
     REASONING = "reasoning"
@@ -28,9 +29,7 @@ class ModelFacts:
 
 
 _ALL: Final = frozenset(Capability)
-_CLAUDE: Final = ModelFacts(
-    context_tokens=200_000, output_limit_tokens=64_000, capabilities=_ALL - {Capability.JSON_SCHEMA}
-)
+_CLAUDE: Final = ModelFacts(context_tokens=200_000, output_limit_tokens=64_000, capabilities=_ALL)
 _GPT_5: Final = ModelFacts(context_tokens=400_000, output_limit_tokens=128_000, capabilities=_ALL)
 _GPT_4_1: Final = ModelFacts(
     context_tokens=1_047_576, output_limit_tokens=32_768, capabilities=_ALL - {Capability.REASONING}
@@ -39,6 +38,8 @@ _GPT_4O: Final = ModelFacts(
     context_tokens=128_000, output_limit_tokens=16_384, capabilities=_ALL - {Capability.REASONING}
 )
 
+LOCAL_FACTS: Final = ModelFacts(capabilities=frozenset({Capability.JSON_SCHEMA}))
+"""Of the small model: its template has no place for tools, and llama.cpp would leave them out without a word."""
 KNOWN_MODELS: Final[Mapping[str, Mapping[str, ModelFacts]]] = {
     "anthropic": {"claude-haiku-4-5": _CLAUDE, "claude-sonnet-4-5": _CLAUDE, "claude-opus-4-5": _CLAUDE},
     "openai": {

@@ -1,4 +1,4 @@
-"""What a message says where that is more than text: calls of tools and their results.
+"""What a message says where that is more than text: calls of tools and their results, images and files.
 
 Such a message is stored, exported and sent as `{"parts": […]}`. A JSON document of exactly that shape is one, whoever
 wrote it; every other document is a document.
@@ -9,6 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 KEY: Final = "parts"
+IMAGE_TOKENS: Final = 1600
+"""The most that services take for a picture of about a megapixel, to which they scale larger ones."""
+LOW_IMAGE_TOKENS: Final = 100
+FILE_TOKENS: Final = 3000
+"""A page or two of a PDF as text and picture, for every …"""
+FILE_CHARACTERS: Final = 100_000
+"""… of its data URL begun; or all of a file that is somewhere else."""
+CHARACTERS_A_TEXT_TOKEN: Final = 4
+"""Of the data URL of a text, which is a third longer than its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,44 @@ class ToolResult:
         return {"type": "tool_result", "call_id": self.call_id, "output": self.output}
 
 
-Part = Text | ToolCall | ToolResult
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A picture."""
+
+    url: str
+    """`data:image/…;base64,…`, or an address that the model's service fetches."""
+    detail: str = "auto"
+    """How closely it is to be looked at: `low`, `high` or `auto`."""
+
+    @property
+    def text(self) -> str:
+        """As it is read where nobody sees it."""
+        return "[image]"
+
+    def as_json(self) -> dict[str, Any]:
+        """The stored form."""
+        return {"type": "image", "url": self.url, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A document."""
+
+    name: str
+    url: str
+    """As of an image: `data:application/pdf;base64,…`, or an address."""
+
+    @property
+    def text(self) -> str:
+        """As it is read where nobody opens it."""
+        return f"[file {self.name}]"
+
+    def as_json(self) -> dict[str, Any]:
+        """The stored form."""
+        return {"type": "file", "name": self.name, "url": self.url}
+
+
+Part = Text | ToolCall | ToolResult | Image | File
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +122,16 @@ class Parts:
     def calls(self) -> Sequence[ToolCall]:
         """What the model wants done."""
         return [part for part in self.items if isinstance(part, ToolCall)]
+
+    @property
+    def media(self) -> Sequence[Image | File]:
+        """What is no text."""
+        return [part for part in self.items if isinstance(part, Image | File)]
+
+    @property
+    def media_tokens(self) -> int:
+        """About what a model reads of them, on the safe side: docs/openai.md. Beside their text."""
+        return sum(_tokens_of(part) for part in self.media)
 
     @property
     def results(self) -> Sequence[ToolResult]:
@@ -112,10 +168,22 @@ def content_of(items: Iterable[Part]) -> str | dict[str, Any]:
     return parts.as_json()
 
 
+def _tokens_of(part: Image | File) -> int:
+    if isinstance(part, Image):
+        return LOW_IMAGE_TOKENS if part.detail == "low" else IMAGE_TOKENS
+    if not part.url.startswith("data:"):
+        return FILE_TOKENS
+    if part.url.startswith("data:text/"):
+        return len(part.url) // CHARACTERS_A_TEXT_TOKEN + 1
+    return FILE_TOKENS * (len(part.url) // FILE_CHARACTERS + 1)
+
+
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("text",),
     "tool_call": ("id", "name", "arguments"),
     "tool_result": ("call_id", "output"),
+    "image": ("url", "detail"),
+    "file": ("name", "url"),
 }
 
 
@@ -132,5 +200,9 @@ def _part(given: object) -> Part | None:
             return Text(values["text"])
         case "tool_call":
             return ToolCall(**values)
+        case "image":
+            return Image(**values)
+        case "file":
+            return File(**values)
         case _:
             return ToolResult(**values)

@@ -2,22 +2,24 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from random import Random
 from typing import Final
 
+from conversation_engine.domains.llm.abilities import missing
 from conversation_engine.domains.llm.backoff import retry_wait_seconds
 from conversation_engine.domains.llm.calling import ModelCall, ModelCaller, Outcome
 from conversation_engine.domains.llm.catalog import ModelCatalog, Service
 from conversation_engine.domains.llm.checking import check_call, check_model
 from conversation_engine.domains.llm.circuits import Circuits
 from conversation_engine.domains.llm.errors import ContextTooLongError, ModelCannotError, ModelError
-from conversation_engine.domains.llm.known_models import Capability, ModelFacts
+from conversation_engine.domains.llm.known_models import ModelFacts
 from conversation_engine.domains.llm.lost import lost_call
 from conversation_engine.domains.llm.metering import CallMeter
+from conversation_engine.domains.llm.parts import Parts
 from conversation_engine.domains.llm.pricing import list_price_of, load_prices, price_of
 from conversation_engine.domains.llm.ratios import RatioBook
 from conversation_engine.domains.llm.repo import LlmRequestRepo
@@ -101,10 +103,10 @@ class LlmService:
         ratios = self._ratios.of(card)
         return card if ratios is None else replace(card, ratios=ratios)
 
-    def check_can(self, card: ModelCard, sampling: Sampling) -> None:
+    def check_can(self, card: ModelCard, sampling: Sampling, said: Iterable[Parts | None] = ()) -> None:
         """Raises ModelCannotError for what the model is known not to do. No I/O."""
-        if sampling.tools is not None and card.lacks(Capability.TOOLS):
-            raise ModelCannotError(card.name, "tools")
+        if (field := missing(card, sampling, said)) is not None:
+            raise ModelCannotError(card.name, field)
 
     def reply_limit_tokens(self, card: ModelCard, sampling: Sampling) -> int:
         """How long a reply may get: as asked or by setting, never over half of what the model can hold, nor over its
@@ -280,8 +282,8 @@ class LlmService:
         yield self._fitted(call, call.card, call.input_tokens)
         for card in self._fallbacks:
             tokens = math.ceil(call.input_tokens * ratio_for(card) / ratio_for(call.card))
-            cannot = call.sampling.tools is not None and card.lacks(Capability.TOOLS)
-            if card.name != call.card.name and tokens < card.context_tokens and not cannot:
+            can = missing(card, call.sampling, _more_than_text(call)) is None
+            if card.name != call.card.name and tokens < card.context_tokens and can:
                 yield self._fitted(call, card, tokens)
 
     def _fitted(self, call: ModelCall, card: ModelCard, input_tokens: int) -> ModelCall:
@@ -346,6 +348,10 @@ class LlmService:
             else:
                 circuits.leave(card, outcome.error)
         return outcome
+
+
+def _more_than_text(call: ModelCall) -> Iterable[Parts]:
+    return (message.content for message in call.messages if not isinstance(message.content, str))
 
 
 def _is_final(error: EngineError, attempts: Sequence[Attempt]) -> bool:

@@ -141,10 +141,17 @@ def estimate_prompt(card: ModelCard, messages: Sequence[LLMMessage]) -> int:
     weights, instructed = ratios_of(card).weights, is_instructed(messages)
     if weights is None or vocabulary_of(card) is not None:
         texts = sum(estimate(card, message.text) + MESSAGE_OVERHEAD_TOKENS for message in messages)
+        texts += media_tokens_in(messages)
         return texts + template_tokens_for(card, is_instructed=instructed)
     counted = count_prompt(messages)
     parts = parts_of(counted.by_script, counted.characters, is_instructed=instructed)
-    return _weighed(parts, weights(), sum(counted.by_script)) + counted.messages * MESSAGE_OVERHEAD_TOKENS
+    rest = counted.messages * MESSAGE_OVERHEAD_TOKENS + media_tokens_in(messages)
+    return _weighed(parts, weights(), sum(counted.by_script)) + rest
+
+
+def media_tokens_in(messages: Sequence[LLMMessage]) -> int:
+    """About what images and files take."""
+    return sum(one.content.media_tokens for one in messages if not isinstance(one.content, str))
 
 
 def parts_of(

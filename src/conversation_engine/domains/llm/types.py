@@ -210,6 +210,9 @@ class ModelCard:
     capabilities: frozenset[str] | None = None
     """What it can do beyond text (`known_models.Capability`); `None`: nobody told us, so its service is asked."""
 
+    cannot: frozenset[str] = frozenset()
+    """What its service has no words for, whatever the model: `json_object`, `file_url`."""
+
     def lacks(self, capability: str) -> bool:
         """Whether it is known not to have it."""
         return self.capabilities is not None and capability not in self.capabilities

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from conversation_engine.domains.conversations.documents import as_text
 from conversation_engine.domains.conversations.types import MessageRole, NewConversation, NewMessage
 from conversation_engine.entrypoints.openai.errors import BadFieldError, PreviousResponseNotFoundError
 from conversation_engine.entrypoints.openai.ids import conversation_id_of, turn_id_of
@@ -71,5 +72,5 @@ def turn_of(body: AskIn, place: Place, *, caller: Principal) -> NewTurn:
 def text_said(turn: NewTurn) -> str | None:
     """All that is said with a turn, as one text, to be counted; `None`: nothing."""
     said: list[NewMessage] = list(turn.preceding)
-    texts = [str(one.content) for one in said] + ([] if turn.content is None else [str(turn.content)])
+    texts = [as_text(one.content) for one in said] + ([] if turn.content is None else [as_text(turn.content)])
     return "\n".join(texts) or None

@@ -16,6 +16,7 @@ from conversation_engine.entrypoints.openai.errors import UnsupportedFieldError
 from conversation_engine.entrypoints.openai.failures import failure_of
 from conversation_engine.entrypoints.openai.ids import conversation_id_of
 from conversation_engine.entrypoints.openai.leaving import unless_gone
+from conversation_engine.entrypoints.openai.media import blaming
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse
@@ -69,29 +70,30 @@ async def complete_chat(
         )
         return await _passing(passing, wanted, body, request)
     instructions, said = said_anew(prompt)
-    turn = await turns.submit(
-        NewTurn(
-            conversation_id=conversation_id_of(named),
-            owner_id=caller.user_id,
-            role=caller.role,
-            content=_stored(said[-1]),
-            preceding=[
-                NewMessage(id=MessageId(new_id()), role=MessageRole.USER, content=_stored(one)) for one in said[:-1]
-            ],
-            model=body.model,
-            system_prompt=instructions,
-            sampling=body.sampling(),
-            reply_metadata=body.metadata or {},
-            once=once,
-        )
+    new = NewTurn(
+        conversation_id=conversation_id_of(named),
+        owner_id=caller.user_id,
+        role=caller.role,
+        content=_stored(said[-1]),
+        preceding=[
+            NewMessage(id=MessageId(new_id()), role=MessageRole.USER, content=_stored(one)) for one in said[:-1]
+        ],
+        model=body.model,
+        system_prompt=instructions,
+        sampling=body.sampling(),
+        reply_metadata=body.metadata or {},
+        once=once,
     )
+    with blaming(body.messages, place="messages", form="response_format"):
+        turn = await turns.submit(new)
     if body.stream:
         return EventStreamResponse(_frames(turns.follow(turn), turn, body, is_stored=True), told=broken)
     return _completed(await turns.wait(turn), is_stored=True)
 
 
 async def _passing(passing: PassingService, prompt: Prompt, body: ChatIn, request: Request) -> Response:
-    run = await passing.begin(prompt)
+    with blaming(body.messages, place="messages", form="response_format"):
+        run = await passing.begin(prompt)
     if body.stream:
         return EventStreamResponse(_frames(passing.follow(run), run.turn, body, is_stored=False), told=broken)
     detail = await unless_gone(request, passing.wait(run))

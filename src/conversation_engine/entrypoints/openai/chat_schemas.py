@@ -11,6 +11,7 @@ from conversation_engine.domains.llm.types import LLMMessage, Sampling
 from conversation_engine.entrypoints.openai.errors import BadFieldError, UnsupportedFieldError
 from conversation_engine.entrypoints.openai.fields import LABELS, DialectBody, Neutral
 from conversation_engine.entrypoints.openai.formats import checked_format
+from conversation_engine.entrypoints.openai.media import said_in
 from conversation_engine.entrypoints.openai.texts import text_of_parts
 from conversation_engine.entrypoints.openai.tools import call_of, result_of, toolbox_of
 
@@ -64,6 +65,8 @@ class ChatMessageIn(DialectBody):
         if self.role == "tool":
             names = ("tool_call_id", "content")
             return LLMMessage("user", Parts((result_of(self.tool_call_id, self.content, place=place, names=names),)))
+        if self.role == "user":
+            return LLMMessage("user", said_in(self.content, place=f"{place}.content"))
         text = text_of_parts(self.content, place=f"{place}.content", kinds=("text",))
         if self.tool_calls:
             calls = [call_of(one, place=f"{place}.tool_calls[{n}]") for n, one in enumerate(self.tool_calls)]
@@ -134,7 +137,7 @@ def said_anew(prompt: Sequence[LLMMessage]) -> tuple[str | None, Sequence[str | 
     instructions = [message.text for message in prompt if message.role == "system"]
     spoken = [message for message in prompt if message.role != "system"]
     new = [message.content for message in takewhile(lambda message: message.role == "user", reversed(spoken))]
-    results = [content for content in new if isinstance(content, Parts)]
+    results = [content for content in new if isinstance(content, Parts) and content.results]
     if not new or (len(new) > 1 and len(results) < len(new)):
         raise BadFieldError(
             "messages",

@@ -9,6 +9,7 @@ from conversation_engine.domains.llm.parts import Part, Parts, ToolCall, ToolRes
 from conversation_engine.domains.llm.types import LLMMessage
 from conversation_engine.entrypoints.openai.errors import BadFieldError, UnsupportedFieldError
 from conversation_engine.entrypoints.openai.ids import CALL_OUTPUT, FUNCTION_CALL, MESSAGE, item_id
+from conversation_engine.entrypoints.openai.media import as_input_parts, said_in
 from conversation_engine.entrypoints.openai.texts import TEXT_PARTS, text_of_parts
 from conversation_engine.entrypoints.openai.tools import call_item, result_of
 from conversation_engine.infra.ids import new_id
@@ -49,8 +50,9 @@ def said_of(item: Mapping[str, Any], *, place: str) -> NewMessage:
     content = item.get("content")
     if not isinstance(content, str | list):
         raise BadFieldError(f"{place}.content", f"`{place}.content` must be text or a list of parts.")
-    text = text_of_parts(content, place=f"{place}.content", kinds=TEXT_PARTS)
-    return _said(role, text)
+    if role is MessageRole.USER:
+        return _said(role, said_in(content, place=f"{place}.content"))
+    return _said(role, text_of_parts(content, place=f"{place}.content", kinds=TEXT_PARTS))
 
 
 def all_said(given: str | Sequence[Mapping[str, Any]] | None, *, place: str) -> list[NewMessage]:
@@ -71,6 +73,8 @@ def items_of(message: Message) -> list[dict[str, Any]]:
     """A stored message as items: one, but for replies that call functions."""
     status = "incomplete" if message.status is MessageStatus.PARTIAL else "completed"
     if (parts := parts_of(message.content)) is not None:
+        if message.role is not MessageRole.ASSISTANT and not parts.results:
+            return [_user_item(message, as_input_parts(parts.items), 0)]
         last = len(parts.items) - 1
         return [
             _part_item(message, part, place, status if place == last else "completed")
@@ -149,10 +153,14 @@ def _part_item(message: Message, part: Part, place: int, status: str) -> dict[st
 def _message_item(message: Message, text: str, place: int, status: str) -> dict[str, Any]:
     if message.role is MessageRole.ASSISTANT:
         return output_item(message.id, text, status=status, place=place)
+    return _user_item(message, [{"type": "input_text", "text": text}], place)
+
+
+def _user_item(message: Message, content: list[dict[str, Any]], place: int) -> dict[str, Any]:
     return {
         "id": item_id(MESSAGE, message.id, place),
         "type": "message",
         "role": message.role.value,
         "status": "completed",
-        "content": [{"type": "input_text", "text": text}],
+        "content": content,
     }

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from conversation_engine.domains.llm.errors import ContextTooLongError
 from conversation_engine.domains.llm.service import LlmService
-from conversation_engine.domains.llm.tokens import estimate_prompt
+from conversation_engine.domains.llm.tokens import estimate_prompt, media_tokens_in, tools_tokens_for
+from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.engine.dialects import Dialects
 from conversation_engine.entrypoints.openai.asking import CONVERSATION_TYPE, place_of, text_said, turn_of
 from conversation_engine.entrypoints.openai.errors import BadFieldError, UnsupportedFieldError
@@ -18,6 +19,7 @@ from conversation_engine.entrypoints.openai.ids import RESPONSE, shown, turn_id_
 from conversation_engine.entrypoints.openai.items import all_said, as_prompt, items_of
 from conversation_engine.entrypoints.openai.leaving import unless_gone
 from conversation_engine.entrypoints.openai.lists import Items, Order, listed
+from conversation_engine.entrypoints.openai.media import blaming
 from conversation_engine.entrypoints.openai.narration import Narration, broken, offset_after
 from conversation_engine.entrypoints.openai.response_objects import response_of, running
 from conversation_engine.entrypoints.openai.response_schemas import AskIn, ResponseIn
@@ -70,7 +72,8 @@ async def create_response(
     new = turn_of(body, place, caller=caller)
     if body.truncation == "disabled" and not place.is_new:
         await _check_room(turns, new)
-    turn = await turns.submit(replace(new, sampling=body.sampling(), reply_metadata=body.kept(), once=once))
+    with blaming(body.input, place="input", form="text.format"):
+        turn = await turns.submit(replace(new, sampling=body.sampling(), reply_metadata=body.kept(), once=once))
     if body.stream:
         return _stream(turns, turn, starting_after=None)
     if body.background and not is_final(turn.state):
@@ -87,7 +90,8 @@ async def count_input_tokens(
     place = await place_of(body, caller=caller, answers=answers)
     if place.is_new:
         prompt = as_prompt(body.instructions, all_said(body.input, place="input"))
-        tokens = estimate_prompt(models.card(body.model), prompt)
+        card = models.card(body.model)
+        tokens = estimate_prompt(card, prompt) + tools_tokens_for(card, Sampling(tools=body.toolbox()))
     else:
         new = turn_of(body, place, caller=caller)
         window = await turns.preview(
@@ -98,7 +102,8 @@ async def count_input_tokens(
             query=text_said(new),
             options=new.window,
         )
-        tokens = window.input_tokens
+        tokens = window.input_tokens + media_tokens_in(as_prompt(None, all_said(body.input, place="input")))
+        tokens += tools_tokens_for(models.card(body.model), Sampling(tools=body.toolbox()))
     return {"object": "response.input_tokens", "input_tokens": tokens}
 
 
@@ -161,17 +166,17 @@ async def _unstored(body: ResponseIn, caller: Caller, request: Request, passing:
     said = all_said(body.input, place="input")
     if not said:
         raise BadFieldError("input", "There is nothing to answer. Send `input`.")
-    run = await passing.begin(
-        Prompt(
-            owner_id=caller.user_id,
-            role=caller.role,
-            messages=as_prompt(body.instructions, said),
-            instructions=body.instructions,
-            model=body.model,
-            sampling=body.sampling(),
-            reply_metadata=body.kept(),
-        )
+    prompt = Prompt(
+        owner_id=caller.user_id,
+        role=caller.role,
+        messages=as_prompt(body.instructions, said),
+        instructions=body.instructions,
+        model=body.model,
+        sampling=body.sampling(),
+        reply_metadata=body.kept(),
     )
+    with blaming(body.input, place="input", form="text.format"):
+        run = await passing.begin(prompt)
     if body.stream:
         narration = Narration(run.turn, starting_after=None, is_stored=False)
         return EventStreamResponse(_frames(passing.follow(run), narration), told=broken)

@@ -71,8 +71,23 @@ def text_of(content: Any) -> str:
     """What a message says, of whatever parts it is made."""
     if isinstance(content, str):
         return content
-    parts = content if isinstance(content, list) else []
-    return "\n\n".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
+    parts = content.get("parts") if isinstance(content, dict) else content
+    told = [_part(part) for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return "\n\n".join(told)
+
+
+def _part(part: Json) -> str:
+    """A note where it is no text."""
+    match part.get("type"):
+        case "image":
+            return "*📎 An image*"
+        case "file":
+            return f"*📎 {part.get('name', 'A file')}*"
+        case "tool_call":
+            return f"*Calls `{part.get('name', '')}`:* `{part.get('arguments', '')}`"
+        case "tool_result":
+            return f"*Result:* `{part.get('output', '')}`"
+    return str(part.get("text", ""))
 
 
 def as_markdown(text: str, *, is_typed: bool = False) -> str:

@@ -76,7 +76,8 @@ class PassingService:
         if self._is_stopping:
             raise ShuttingDownError
         card = self._llm.card(prompt.model)
-        self._llm.check_can(card, prompt.sampling)
+        said = [message.content for message in prompt.messages if not isinstance(message.content, str)]
+        self._llm.check_can(card, prompt.sampling, said)
         call = self._call(prompt, card)
         if call.input_tokens >= call.card.context_tokens:
             raise ContextTooLongError(f"about {call.input_tokens} tokens")

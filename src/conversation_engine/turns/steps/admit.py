@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import BusyPolicy, Conversation, MessageRole, NewMessage
+from conversation_engine.domains.llm.parts import parts_of
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.infra.crash_points import crash_point
@@ -177,7 +178,8 @@ class AdmitStep:
         answers: MessageId | None,
     ) -> Turn:
         card = self._llm.card(new.model or conversation.model)
-        self._llm.check_can(card, new.sampling)
+        said = () if isinstance(new.content, str) else [parts_of(new.content)]
+        self._llm.check_can(card, new.sampling, said)
         return Turn(
             id=turn_id,
             conversation_id=conversation.id,

@@ -176,7 +176,7 @@ class AssembleStep:
         if newest is None:
             raise NothingToAnswerError
         exchange: Sequence[Candidate] = ()
-        if newest.parts is not None:
+        if newest.parts is not None and (newest.parts.results or newest.parts.calls):
             exchange, newest, messages = exchange_of(newest, messages)
         frame = frame_of(
             newest,

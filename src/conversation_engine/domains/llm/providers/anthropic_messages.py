@@ -1,5 +1,6 @@
 """Anthropic's Messages API."""
 
+import base64
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from conversation_engine.domains.llm.errors import (
     PermissionDeniedError,
     StreamCutError,
 )
-from conversation_engine.domains.llm.parts import Part, Parts, Text, ToolCall
+from conversation_engine.domains.llm.parts import File, Image, Part, Parts, Text, ToolCall, ToolResult
 from conversation_engine.domains.llm.streamed_reply import StreamedReply, count, stream_reply, text_of
 from conversation_engine.domains.llm.tools import FunctionTool, Toolbox
 from conversation_engine.domains.llm.translation import ErrorWords, reported
@@ -100,14 +101,13 @@ class AnthropicProvider:
 
 def _body(request: ModelRequest) -> dict[str, Any]:
     sampling = request.sampling
-    if sampling.response_format is not None:
-        raise BadModelRequestError("this protocol has no response_format")
     system = "\n\n".join(message.text for message in request.messages if message.role == "system")
     chosen = {
         "system": _cached(system) if system and request.stable_messages else system or None,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "stop_sequences": list(sampling.stop) or None,
+        "output_config": None if sampling.response_format is None else _form(sampling.response_format),
         **({} if sampling.tools is None else _tools(sampling.tools)),
     }
     return {
@@ -176,11 +176,40 @@ def _blocks(message: LLMMessage) -> list[dict[str, Any]]:
 
 
 def _block(part: Part) -> dict[str, Any]:
-    if isinstance(part, Text):
-        return {"type": "text", "text": part.text}
-    if isinstance(part, ToolCall):
-        return {"type": "tool_use", "id": part.id, "name": part.name, "input": _input(part.arguments)}
-    return {"type": "tool_result", "tool_use_id": part.call_id, "content": part.output}
+    match part:
+        case Text(text=text):
+            return {"type": "text", "text": text}
+        case ToolCall(id=call_id, name=name, arguments=arguments):
+            return {"type": "tool_use", "id": call_id, "name": name, "input": _input(arguments)}
+        case ToolResult(call_id=call_id, output=output):
+            return {"type": "tool_result", "tool_use_id": call_id, "content": output}
+        case Image(url=url):
+            return {"type": "image", "source": _source(url)}
+        case File(name=name, url=url):
+            return {"type": "document", "source": _source(url), "title": name}
+
+
+def _source(url: str) -> dict[str, Any]:
+    """Raises BadModelRequestError for a data URL that says nothing."""
+    if not url.startswith("data:"):
+        return {"type": "url", "url": url}
+    head, _, encoded = url.removeprefix("data:").partition(",")
+    kind = head.partition(";")[0]
+    if kind != "text/plain":
+        return {"type": "base64", "media_type": kind, "data": encoded}
+    try:
+        text = base64.b64decode(encoded).decode()
+    except ValueError as error:
+        raise BadModelRequestError("a text file that is no text") from error
+    return {"type": "text", "media_type": kind, "data": text}
+
+
+def _form(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Schemas are all that the protocol knows. Raises BadModelRequestError."""
+    schema = wanted.get("json_schema", {}).get("schema")
+    if schema is None:
+        raise BadModelRequestError("this protocol has no response_format but json_schema, with a schema")
+    return {"format": {"type": "json_schema", "schema": schema}}
 
 
 def _input(arguments: str) -> dict[str, Any]:

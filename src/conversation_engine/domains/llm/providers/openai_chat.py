@@ -17,7 +17,7 @@ from conversation_engine.domains.llm.errors import (
     PermissionDeniedError,
     StreamCutError,
 )
-from conversation_engine.domains.llm.parts import Parts, Text, ToolCall, ToolResult
+from conversation_engine.domains.llm.parts import File, Image, Part, Parts, Text, ToolCall, ToolResult
 from conversation_engine.domains.llm.streamed_reply import StreamedReply, count, stream_reply, text_of
 from conversation_engine.domains.llm.tools import Toolbox
 from conversation_engine.domains.llm.translation import ErrorWords, reported
@@ -149,9 +149,20 @@ def _messages(messages: Sequence[LLMMessage]) -> list[dict[str, Any]]:
             shown += [
                 {"role": "tool", "tool_call_id": result.call_id, "content": result.output} for result in content.results
             ]
-            if text := "\n".join(part.text for part in content.items if not isinstance(part, ToolResult)):
-                shown.append({"role": role, "content": text})
+            said = [_said(part) for part in content.items if not isinstance(part, ToolResult)]
+            if said:
+                shown.append({"role": role, "content": said})
     return shown
+
+
+def _said(part: Part) -> dict[str, Any]:
+    match part:
+        case Image(url=url, detail=detail):
+            return {"type": "image_url", "image_url": {"url": url, "detail": detail}}
+        case File(name=name, url=url):
+            return {"type": "file", "file": {"filename": name, "file_data": url}}
+        case _:
+            return {"type": "text", "text": part.text}
 
 
 def _show_calls(shown: list[dict[str, Any]], parts: Parts) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from conversation_engine.domains.conversations.types import Conversation, Message
-from conversation_engine.people.moves.forms.words import ROLES, notes_of, time_of, title_of
+from conversation_engine.people.moves.forms.words import ROLES, notes_of, said_in, time_of, title_of
 from conversation_engine.people.moves.types import Talk
 
 BEGIN: Final = """<!DOCTYPE html>
@@ -63,7 +63,7 @@ def _head(conversation: Conversation) -> str:
 
 
 def _message(message: Message) -> str:
-    content = message.content
+    content = said_in(message.content)
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=2)
     facts = " · ".join([ROLES[message.role], _time(message.created_at), *notes_of(message)])
     return (

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from conversation_engine.domains.conversations.types import Conversation, Message
-from conversation_engine.people.moves.forms.words import ROLES, notes_of, time_of, title_of
+from conversation_engine.people.moves.forms.words import ROLES, notes_of, said_in, time_of, title_of
 from conversation_engine.people.moves.types import Talk
 
 FENCES: Final = ("```", "~~~")
@@ -40,7 +40,7 @@ def _message(message: Message) -> str:
 
 
 def _text(message: Message) -> str:
-    content = message.content
+    content = said_in(message.content)
     if not isinstance(content, str):
         return f"```json\n{json.dumps(content, ensure_ascii=False, indent=2)}\n```"
     return content + _left_open(content)
