@@ -18,7 +18,7 @@ from conversation_engine.kernel.ids import ConversationId
 from conversation_engine.turns.errors import QueueFullError
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.repo import TurnRepo
-from conversation_engine.turns.run import FIRST_PAGE_MESSAGES, TurnRun
+from conversation_engine.turns.run import TurnRun, first_page_messages
 from conversation_engine.turns.spending import TurnSpending, tokens_in
 from conversation_engine.turns.types import Lease, QueuedMessage, Turn, TurnError, TurnState
 
@@ -108,7 +108,7 @@ class TurnLine:
             turn=turn,
             conversation=conversation,
             card=self._llm.card(turn.model),
-            newest=self._conversations.newest(tx, conversation, count=FIRST_PAGE_MESSAGES),
+            newest=self._conversations.newest(tx, conversation, count=first_page_messages(conversation)),
             live=LiveReply(turn.id, attempt=turn.attempt),
         )
 

@@ -17,7 +17,20 @@ from conversation_engine.turns.evidence import Evidence
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.types import Turn, TurnState
 
-FIRST_PAGE_MESSAGES: Final = 64
+_MOST_OF_FIRST_PAGE: Final = 64
+_LEAST_OF_FIRST_PAGE: Final = 12
+"""What a question that follows up on something is understood by, and a window that lost messages begins again with."""
+
+
+def first_page_messages(conversation: Conversation) -> int:
+    """How many of the newest messages are read with the admission: all there are if these are fewer.
+
+    As many as the window began with last time, and the one before them; a longer window reads on when it is made.
+    """
+    if not conversation.window_start or conversation.is_branched:
+        return _MOST_OF_FIRST_PAGE
+    since_start = conversation.last_sequence - conversation.window_start + 1
+    return min(_MOST_OF_FIRST_PAGE, max(_LEAST_OF_FIRST_PAGE, since_start + 1))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,7 +42,7 @@ class TurnRun:
     card: ModelCard
     live: LiveReply
     newest: Sequence[Utterance]
-    """The newest messages, at most `FIRST_PAGE_MESSAGES`, newest first: read with the admission."""
+    """The newest messages, at most `first_page_messages`, newest first: read with the admission."""
     evidence: Evidence | None = None
     """What was looked up in documents; `None` where nothing was to be."""
     window: Window | None = None

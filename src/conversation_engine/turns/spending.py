@@ -15,7 +15,7 @@ from conversation_engine.domains.llm.tokens import MESSAGE_OVERHEAD_TOKENS, coun
 from conversation_engine.domains.llm.types import Attempt
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.kernel.ids import TurnId
-from conversation_engine.turns.run import FIRST_PAGE_MESSAGES, TurnRun
+from conversation_engine.turns.run import TurnRun, first_page_messages
 from conversation_engine.turns.types import Turn
 
 MOST_COUNTED: Final = 1000
@@ -103,7 +103,7 @@ class TurnSpending:
         card, conversation = run.card, run.conversation
         window = card.context_tokens - self._llm.reply_limit_tokens(card, run.turn.sampling)
         count, tokens = len(run.newest), sum(_stored_tokens(said) for said in run.newest)
-        if count >= FIRST_PAGE_MESSAGES:
+        if count >= first_page_messages(conversation):
             count, tokens = self._conversations.count_newest_tokens(tx, conversation.id, most=MOST_COUNTED)
             if count >= MOST_COUNTED:
                 return window

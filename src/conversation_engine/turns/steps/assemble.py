@@ -53,13 +53,16 @@ from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.kernel.ids import ConversationId
 from conversation_engine.kernel.windows import RecallScope, WindowOptions
 from conversation_engine.turns.prefixes import PromptPrefixes
-from conversation_engine.turns.run import FIRST_PAGE_MESSAGES, TurnRun
+from conversation_engine.turns.run import TurnRun, first_page_messages
 
 SPARE_MESSAGES: Final = 1.25
 """How many more are read than the average of those before them would fill the window with."""
 DIGEST_HEAD: Final = "[Summary of what was said before:]\n"
 LEAST_RECALL_TOKENS: Final = 150
 """Less would hold hardly a message. Never more than a quarter of what the prompt has room for, though."""
+LEAST_OF_FURTHER_PAGE: Final = 64
+"""Messages."""
+
 SHRUNK_SHARE: Final = 0.7
 """Of a budget that the provider found too long: our count is an estimate for most vocabularies."""
 
@@ -74,7 +77,7 @@ class WindowRequest:
     options: WindowOptions
     """Those of the request; the conversation's own come after them."""
     newest: Sequence[Utterance]
-    """The newest messages of the path, newest first: `FIRST_PAGE_MESSAGES` of them if there are so many."""
+    """The newest messages of the path, newest first: `first_page_messages` of them if there are so many."""
     query: str | None = None
     """What would be said beyond them."""
     share: float = 1.0
@@ -164,7 +167,7 @@ class AssembleStep:
 
     def first_page(self, tx: Tx, conversation: Conversation) -> Sequence[Utterance]:
         """What `WindowRequest.newest` wants."""
-        return self._conversations.newest(tx, conversation, count=FIRST_PAGE_MESSAGES)
+        return self._conversations.newest(tx, conversation, count=first_page_messages(conversation))
 
     def _plan(self, wanted: WindowRequest, first_page: Sequence[Candidate], tx: Tx | None) -> _Plan:
         conversation, card = wanted.conversation, wanted.card
@@ -278,7 +281,7 @@ class AssembleStep:
         if wanted.query is not None:
             tokens = tokens_for(card, wanted.query)
             yield Candidate(conversation.last_sequence + 1, "user", wanted.query, tokens)
-        page, count, used, read = first_page, FIRST_PAGE_MESSAGES, 0, 0
+        page, count, used, read = first_page, first_page_messages(conversation), 0, 0
         while page:
             yield from page
             if len(page) < count:
@@ -288,7 +291,7 @@ class AssembleStep:
             read += len(page)
             used += sum([candidate.tokens for candidate in page]) + budget.overhead_tokens * len(page)
             missing = max(0, budget.total_tokens - used) / (used / read) * SPARE_MESSAGES
-            count = max(FIRST_PAGE_MESSAGES, ceil(missing))
+            count = max(LEAST_OF_FURTHER_PAGE, ceil(missing))
             before = page[-1].sequence_number
             page = list(_as_candidates(self._conversations.newest(tx, conversation, before=before, count=count), card))
 
