@@ -53,11 +53,13 @@ class WindowOptions:
 
     def over(self, base: "WindowOptions") -> "WindowOptions":
         """These, and where nothing was chosen those of `base`."""
+        if self is NO_OPTIONS:
+            return base
         return WindowOptions(**{**base._chosen(), **self._chosen()})
 
     def as_json(self) -> dict[str, Any] | None:
         """Only what was chosen; `None` for nothing."""
-        return self._chosen() or None
+        return None if self is NO_OPTIONS else self._chosen() or None
 
     @classmethod
     def from_json(cls, chosen: Mapping[str, Any] | None) -> "WindowOptions":

@@ -101,7 +101,8 @@ class TurnLine:
 
     def run_of(self, tx: Tx, turn: Turn, conversation: Conversation) -> TurnRun:
         """What the steps need to work on a running turn."""
-        conversation = replace(conversation, active_leaf_id=turn.user_message_id or conversation.active_leaf_id)
+        if turn.user_message_id not in (None, conversation.active_leaf_id):
+            conversation = replace(conversation, active_leaf_id=turn.user_message_id)
         if turn.system_prompt is not None:
             conversation = replace(conversation, system_prompt=turn.system_prompt)
         return TurnRun(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -279,20 +280,19 @@ class TurnService:
 
     async def wait(self, turn: Turn) -> TurnDetail:
         """How `turn` ended, as soon as it has."""
-        async for event in self.follow(turn):
-            if isinstance(event, TurnEnded):
-                return event.detail
+        async with aclosing(self.follow(turn)) as events:
+            async for event in events:
+                if isinstance(event, TurnEnded):
+                    return event.detail
         raise AssertionError("a stream ends with TurnEnded")
 
-    async def follow(self, turn: Turn, *, after: int = 0) -> AsyncGenerator[TurnEvent, None]:
+    def follow(self, turn: Turn, *, after: int = 0) -> AsyncGenerator[TurnEvent, None]:
         """`TurnStarted`, the reply's text after offset `after`, what comes, `TurnEnded`: at any time, by anybody.
 
         `turn` was given out by this service, so its owner is known.
         """
         is_transcript = turn.sampling.tools is not None
-        events = told(self._watch.follow(turn), after=after) if is_transcript else self._watch.follow(turn, after=after)
-        async for event in events:
-            yield event
+        return told(self._watch.follow(turn), after=after) if is_transcript else self._watch.follow(turn, after=after)
 
     async def cancel(self, conversation_id: ConversationId, turn_id: TurnId, *, owner_id: UserId) -> TurnDetail:
         """Stop a turn, wherever it runs, and keep the beginning of its reply.

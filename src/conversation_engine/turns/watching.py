@@ -1,12 +1,14 @@
 """Streams of turns: live where they run, from the store elsewhere and ever after."""
 
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from functools import partial
 from typing import Final
 
 from conversation_engine.domains.llm.transcript import transcript_of
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.signals.ports import Signals
+from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.runner import TurnRunner
 from conversation_engine.turns.state import is_final
@@ -59,8 +61,10 @@ class TurnWatch:
             yield TurnRestarted(turn=turn)
             seen = 0
         while True:
-            for source in (self._live, self._stored):
-                async for event in source(turn, attempt, seen):
+            live = self._live(turn, attempt)
+            source = self._stored(turn, attempt, seen) if live is None else live.follow(seen)
+            async with aclosing(source) as events:
+                async for event in events:
                     yield event
                     match event:
                         case TurnEnded():
@@ -70,18 +74,11 @@ class TurnWatch:
                         case TurnRestarted(turn=again):
                             attempt, seen = again.attempt, 0
 
-    async def _live(self, turn: Turn, attempt: int, after: int) -> AsyncGenerator[TurnEvent, None]:
-        """A turn that runs here, until it ends or is lost to another process."""
-        run = self._runner.find(turn.id)
-        if run is not None and run.turn.attempt == attempt:
-            async for event in run.live.follow(after):
-                yield event
-
     async def _stored(self, turn: Turn, attempt: int, after: int) -> AsyncGenerator[TurnEvent, None]:
         """A turn of the past, in line, or of another process, until it runs here or has ended."""
         seen, silent_seconds = after, 0.0
         async with self._signals.subscribe(turn_topic(turn.id)) as hints:
-            while not self._is_live(turn, attempt):
+            while self._live(turn, attempt) is None:
                 for event in await self._database.read(partial(self._news, turn=turn, attempt=attempt, after=seen)):
                     silent_seconds = 0.0
                     yield event
@@ -97,9 +94,12 @@ class TurnWatch:
                     silent_seconds = 0.0
                     yield Heartbeat()
 
-    def _is_live(self, turn: Turn, attempt: int) -> bool:
+    def _live(self, turn: Turn, attempt: int) -> LiveReply | None:
+        """The reply of a turn that runs here, until it ends or is lost to another process."""
         run = self._runner.find(turn.id)
-        return run is not None and run.turn.attempt == attempt and not run.live.is_abandoned
+        if run is None or run.turn.attempt != attempt or run.live.is_abandoned:
+            return None
+        return run.live
 
     def _news(self, tx: Tx, *, turn: Turn, attempt: int, after: int) -> list[TurnEvent]:
         """What is new in the store. Two statements while the turn runs, two for one that is known to have ended."""

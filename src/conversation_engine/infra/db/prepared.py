@@ -5,7 +5,7 @@ does around each execution, which costs more than the execution. Why, and what i
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -109,20 +109,21 @@ class _Form:
     def __init__(self, statement: Executable, dialect: Dialect, names: list[str]) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=names)  # type: ignore[attr-defined]
         self.sql = str(compiled)
-        self._slots, self._constants = _bound(compiled, names)
+        slots, self._constants = _bound(compiled, names)
         self._names = frozenset(names)
-        self._count = len(names) + len(self._constants)
+        self._places = [name for name, _ in slots]
+        self._bound_converts = _only_converts(convert for _, convert in slots)
         self._columns = list(getattr(statement, "exported_columns", ()))
         self._dialect = dialect
-        self._converts: list[Convert | None] | None = None
+        self._converts: list[tuple[int, Convert]] | None = None
         self._row: Any = namedtuple("Row", [column.key for column in self._columns], rename=True)  # type: ignore[misc]
 
     def parameters(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """What the driver is given for `values`. Raises ValueError when these are not the ones to give."""
-        given = {**self._constants, **values}
-        if len(given) != self._count or not self._names <= given.keys():
+        if values.keys() != self._names:
             raise ValueError(f"this statement takes {sorted(self._names)}, not {sorted(values)}")
-        return tuple([given[name] if convert is None else convert(given[name]) for name, convert in self._slots])
+        named = {**self._constants, **values} if self._constants else values
+        return tuple(_converted([named[name] for name in self._places], self._bound_converts))
 
     def described(self, description: Description) -> None:
         """Take note of what a cursor says of its columns, once: some types are converted by that."""
@@ -131,22 +132,30 @@ class _Form:
         if len(description) != len(self._columns):
             raise ValueError("this statement returns other columns than it names")
         kinds = [column[1] for column in description]
-        self._converts = [
+        self._converts = _only_converts(
             column.type.dialect_impl(self._dialect).result_processor(self._dialect, kind)
             for column, kind in zip(self._columns, kinds, strict=True)
-        ]
+        )
 
     def named(self, row: Sequence[Any]) -> Any:
         """A row as the statement's types convert it, with names."""
-        return self._row._make(self._one(row))
+        return self._row._make(_converted(list(row), self._converts or ()))
 
     def converted(self, rows: Rows) -> Rows:
         """The rows as the statement's types convert them."""
-        return [self._one(row) for row in rows] if any(self._converts or ()) else rows
+        converts = self._converts
+        return [_converted(list(row), converts) for row in rows] if converts else rows
 
-    def _one(self, row: Sequence[Any]) -> list[Any]:
-        converts = self._converts or ()
-        return [value if convert is None else convert(value) for value, convert in zip(row, converts, strict=True)]
+
+def _only_converts(converts: Iterable[Convert | None]) -> list[tuple[int, Convert]]:
+    """The places where a value has to be converted, and how: most need nothing."""
+    return [(place, convert) for place, convert in enumerate(converts) if convert is not None]
+
+
+def _converted(values: list[Any], converts: Iterable[tuple[int, Convert]]) -> list[Any]:
+    for place, convert in converts:
+        values[place] = convert(values[place])
+    return values
 
 
 def _bound(compiled: SQLCompiler, names: list[str]) -> tuple[list[tuple[str, Convert | None]], dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from conversation_engine.domains.limits.errors import OverBudgetError
 from conversation_engine.domains.limits.service import BudgetService, payers_of
@@ -101,16 +102,18 @@ class PassingService:
         try:
             yield TurnStarted(turn=run.turn, offset=0)
             log = run.live.follow(0)
-            async for event in log if run.turn.sampling.tools is None else told(log):
-                yield event
+            async with aclosing(log if run.turn.sampling.tools is None else told(log)) as events:
+                async for event in events:
+                    yield event
         finally:
             run.stop()
 
     async def wait(self, run: PassingRun) -> TurnDetail:
         """How it ended. Cancelling this ends the call."""
-        async for event in self.follow(run):
-            if isinstance(event, TurnEnded):
-                return event.detail
+        async with aclosing(self.follow(run)) as events:
+            async for event in events:
+                if isinstance(event, TurnEnded):
+                    return event.detail
         raise AssertionError("a stream ends with TurnEnded")
 
     async def aclose(self) -> None:

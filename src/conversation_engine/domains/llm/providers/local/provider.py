@@ -34,8 +34,9 @@ class LocalProvider:
         except LocalModelUnavailableError as error:
             raise ModelUnreachableError(str(error)) from error
         dialect = OpenAIChatProvider(self._client, name=self.name, base_url=endpoint.base_url, api_key=endpoint.api_key)
-        async for event in dialect.stream(request):
-            yield event
+        async with contextlib.aclosing(dialect.stream(request)) as events:
+            async for event in events:
+                yield event
 
     async def warm_up(self) -> None:
         """Load the model now rather than at the first call."""
