@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conversation_engine.testing import Call, Say, ScriptedModel
 from tests.openai.conftest import Served
 
 SOURCES = Path(__file__).parent / "node"
@@ -30,10 +31,11 @@ async def run(*command: str, folder: Path) -> str:
 
 
 async def installed() -> Path:
-    """A folder with the script and the SDK of `package.json` beside it."""
+    """A folder with the scripts and the SDK of `package.json` beside it."""
     INSTALLED.mkdir(parents=True, exist_ok=True)
     wanted = (SOURCES / "package.json").read_text()
-    shutil.copy(SOURCES / "talk.mjs", INSTALLED)
+    for script in SOURCES.glob("*.mjs"):
+        shutil.copy(script, INSTALLED)
     stamp = INSTALLED / "stamp"
     if not stamp.exists() or stamp.read_text() != wanted:
         shutil.copy(SOURCES / "package.json", INSTALLED)
@@ -58,3 +60,16 @@ async def test_it_does_everything_once(served: Served) -> None:
     assert heard["inputs"] == ["Two“🎉"]
     assert heard["refusal"] == ["BadRequestError", 400, "unsupported_parameter", "n"]
     assert heard["missing"] == ["NotFoundError", 404, "turn_not_found"]
+
+
+async def test_it_calls_tools(served: Served, model: ScriptedModel) -> None:
+    for _ in ("chat", "response"):
+        model.then(Call("weather", ('{"city":', '"Oslo"}'), "call_oslo"))
+        model.then(Say("Yes."))
+    told = await run("node", "tools.mjs", f"{served.url}/v1", served.token("ada"), folder=await installed())
+    assert json.loads(told) == {
+        "asked": ["Oslo", "Oslo"],
+        "chat": "Yes.",
+        "response": "Yes.",
+        "inputs": ["function_call_output"],
+    }

@@ -273,6 +273,27 @@ class TestNative:
         message = (await http.get(f"/conversations/{key}/messages")).json()["items"][-1]
         assert message["content"] == {"parts": [Text("Let me see.").as_json(), IN_OSLO.as_json()]}
 
+    async def test_turns_offer_tools_and_take_results(self, http: httpx2.AsyncClient, model: ScriptedModel) -> None:
+        conversation = (await http.post("/conversations", json={})).json()
+        path = f"/conversations/{conversation['id']}/turns"
+        model.then(OSLO)
+        model.then(Say("Yes."))
+        body = {"content": "Rain in Oslo?", "tools": [WEATHER], "tool_choice": "required"}
+        called = (await http.post(path, json=body)).json()
+        [call] = called["message"]["content"]["parts"]
+        assert call == IN_OSLO.as_json()
+        tools = model.requests[0].sampling.tools
+        assert tools
+        assert (tools.choice, tools.functions[0].as_json()) == ("required", WEATHER)
+        result = {"type": "tool_result", "call_id": call["id"], "output": "It rains."}
+        told = (await http.post(path, json={"content": {"parts": [result]}, "tools": [WEATHER]})).json()
+        assert told["message"]["content"] == "Yes."
+        assert [type(one.content) for one in model.requests[1].messages] == [str, Parts, Parts]
+        lines = (await http.get(f"/conversations/{conversation['id']}/export", params={"format": "jsonl"})).text
+        said = json.loads(lines)["messages"]
+        assert [one["role"] for one in said] == ["user", "assistant", "tool", "assistant"]
+        assert said[1]["tool_calls"][0]["function"] == {"name": "weather", "arguments": '{"city":"Oslo"}'}
+
     async def test_our_own_client_hears_the_text_around_calls(self, served: Served, model: ScriptedModel) -> None:
         model.then(Say("Let me see."), OSLO, Say("So."))
         async with Client(served.url, token=served.token("ada")) as client, served.sdk() as sdk:

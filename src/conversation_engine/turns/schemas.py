@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -17,6 +17,7 @@ from conversation_engine.domains.conversations.schemas import (
     WindowOptionsIn,
 )
 from conversation_engine.domains.conversations.types import BusyPolicy
+from conversation_engine.domains.llm.tools import FunctionTool, Toolbox
 from conversation_engine.domains.llm.types import Attempt, Sampling, UsageSource
 from conversation_engine.infra.web.event_stream import HEARTBEAT, frame
 from conversation_engine.turns.types import (
@@ -35,6 +36,15 @@ from conversation_engine.turns.types import (
 )
 
 
+class ToolIn(RequestBody):
+    """A function that the model may call: the call comes with its reply, and its result with the next turn."""
+
+    name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")
+    description: str | None = None
+    parameters: JsonObject | None = Field(None, description="A JSON schema; unset: it takes nothing.")
+    strict: bool | None = None
+
+
 class AnswerIn(RequestBody):
     """How something is to be answered."""
 
@@ -50,6 +60,14 @@ class AnswerIn(RequestBody):
         "the running one. Unset: as the server is set up.",
     )
     window: WindowOptionsIn | None = Field(None, description="For this turn only. Unset: as the conversation says.")
+    tools: list[ToolIn] = Field(
+        default_factory=list,
+        max_length=128,
+        description="Functions that the model may call. Its message's content is then "
+        '`{"parts": [{"type": "tool_call", "id": …, "name": …, "arguments": …}]}`; say what came of it as '
+        '`{"parts": [{"type": "tool_result", "call_id": …, "output": …}]}`.',
+    )
+    tool_choice: Literal["auto", "none", "required"] | None = Field(None, description="Only with `tools`.")
 
     def sampling(self) -> Sampling:
         """How the reply is to be drawn."""
@@ -59,7 +77,12 @@ class AnswerIn(RequestBody):
             reply_limit_tokens=self.max_tokens,
             stop=tuple(self.stop),
             seed=self.seed,
+            tools=self._toolbox(),
         )
+
+    def _toolbox(self) -> Toolbox | None:
+        functions = tuple(FunctionTool(**one.model_dump()) for one in self.tools)
+        return Toolbox(functions=functions, choice=self.tool_choice) if functions else None
 
 
 class TurnIn(AnswerIn):

@@ -11,6 +11,7 @@ from typing import Any
 
 from conversation_engine.domains.conversations.documents import as_text
 from conversation_engine.domains.conversations.types import Conversation, MessageStatus
+from conversation_engine.domains.llm.parts import Text, ToolCall, parts_of
 from conversation_engine.people.moves.types import Said, Talk
 
 
@@ -28,8 +29,9 @@ async def write(talks: AsyncIterator[Talk], *, at: datetime) -> AsyncIterator[st
             if said.message.sequence_number > talk.last_answer:
                 break
             if said.message.status is not MessageStatus.FALLBACK:
-                yield separator + json.dumps(_entry(said), ensure_ascii=False)
-                separator = ", "
+                for entry in _entries(said):
+                    yield separator + json.dumps(entry, ensure_ascii=False)
+                    separator = ", "
         yield "]}\n"
 
 
@@ -38,9 +40,19 @@ def _prompt(conversation: Conversation) -> str | None:
     return conversation.system_prompt if conversation.persona_id is None else None
 
 
-def _entry(said: Said) -> dict[str, Any]:
-    message = said.message
+def _entries(said: Said) -> list[dict[str, Any]]:
+    """A message as one entry, or as one for each result that it says."""
+    message, parts = said.message, parts_of(said.message.content)
     entry: dict[str, Any] = {"role": message.role.value, "content": as_text(message.content)}
+    if parts is not None and parts.results:
+        return [{"role": "tool", "tool_call_id": one.call_id, "content": one.output} for one in parts.results]
+    if parts is not None and parts.calls:
+        entry["content"] = "\n".join(part.text for part in parts.items if isinstance(part, Text)) or None
+        entry["tool_calls"] = [_call(call) for call in parts.calls]
     if message.status is MessageStatus.PARTIAL:
         entry["weight"] = 0
-    return entry
+    return [entry]
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
