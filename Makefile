@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run chat test bench eval chaos clients lint lint-style lint-types lint-imports lint-size lint-deps lint-docs
+.PHONY: help setup run chat test bench eval chaos fuzz clients lint lint-style lint-types lint-imports lint-size lint-deps lint-docs lint-api
 .PHONY: format docs lock clean
 
 # List the verbs with their comments.
@@ -53,6 +53,10 @@ eval: $(STAMP)
 chaos: $(STAMP)
 	@exec $(BIN)/python -m chaos $(ARGS)
 
+# Ask every operation of the HTTP API many things, right and wrong ones: make fuzz ARGS="--examples 200 --seed 7".
+fuzz: $(STAMP)
+	@exec $(BIN)/python -m tests.contract.fuzz $(ARGS)
+
 # Talk to the OpenAI dialect with LangChain and the OpenAI Agents SDK, whose dependencies clash with ours.
 clients: $(STAMP)
 	@$(UV) venv --quiet --clear --python $(BIN)/python .tools/clients
@@ -60,7 +64,7 @@ clients: $(STAMP)
 	@exec $(BIN)/pytest tests/openai/test_clients.py $(ARGS)
 
 # Check everything a machine can check; make -k lint goes on after the first complaint.
-lint: lint-style lint-types lint-imports lint-size lint-deps lint-docs
+lint: lint-style lint-types lint-imports lint-size lint-deps lint-docs lint-api
 
 # Check style and formatting.
 lint-style: $(STAMP)
@@ -86,6 +90,10 @@ lint-deps: $(STAMP)
 # Check that the generated reference pages are fresh.
 lint-docs: $(STAMP)
 	$(BIN)/python scripts/generate_docs.py --check
+
+# Check the OpenAPI document by the specification, and with Redocly's linter where there is Node.
+lint-api: $(STAMP)
+	$(BIN)/python scripts/lint_openapi.py
 
 # Repair what ruff can repair, then format.
 format: $(STAMP)

@@ -145,5 +145,5 @@ class TestOpenAPI:
                 assert operation["description"], (method, path)
                 if path.startswith("/conversations"):
                     assert operation["security"] == [{"HTTPBearer": []}], (method, path)
-                    assert "application/problem+json" in operation["responses"]["default"]["content"]
+                    assert operation["responses"]["404"] == {"$ref": "#/components/responses/Problem404"}
         assert "HTTPValidationError" not in document["components"]["schemas"]

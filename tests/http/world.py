@@ -111,6 +111,12 @@ async def furnish(world: World) -> World:
     return world
 
 
+async def furnish_over(app: FastAPI) -> dict[str, str]:
+    """The ids of a world in an application that runs."""
+    async with people_of(app) as clients:
+        return (await furnish(World(clients=clients))).ids
+
+
 async def posted(client: httpx2.AsyncClient, path: str, body: Any = None) -> dict[str, Any]:
     """What a POST made."""
     response = await client.post(path, json=body)

@@ -13,9 +13,9 @@ from conversation_engine.entrypoints.ai_sdk.narration import HEADERS, Narration,
 from conversation_engine.entrypoints.ai_sdk.places import ChatPlace, place_of
 from conversation_engine.entrypoints.ai_sdk.schemas import (
     ID_LIMIT_CHARACTERS,
-    ChatIn,
     ChatOut,
     StoppedOut,
+    UiChatIn,
     UiMessageOut,
 )
 from conversation_engine.infra.web.access import Caller, service_of
@@ -45,7 +45,7 @@ _STREAM: dict[str, Any] = {
 
 @router.post("", responses={200: _STREAM}, response_model=None, openapi_extra=SAYS_SOMETHING)
 async def send_message(
-    body: ChatIn, caller: Caller, conversations: Conversations, turns: Turns, *, once: RequestOnce
+    body: UiChatIn, caller: Caller, conversations: Conversations, turns: Turns, *, once: RequestOnce
 ) -> Response:
     """Answer the newest message of a chat, or say a reply anew: what `useChat` calls.
 
@@ -101,7 +101,7 @@ async def get_chat(
     )
 
 
-def _reply_to_redo(body: ChatIn, place: ChatPlace) -> MessageId | None:
+def _reply_to_redo(body: UiChatIn, place: ChatPlace) -> MessageId | None:
     """The reply that is named, or the newest; `None`: there is none of ours, the question is asked again."""
     if place.conversation is None:
         return None
@@ -113,7 +113,7 @@ def _reply_to_redo(body: ChatIn, place: ChatPlace) -> MessageId | None:
         return None
 
 
-def _said(body: ChatIn, place: ChatPlace, caller: Principal, once: Once | None) -> NewTurn:
+def _said(body: UiChatIn, place: ChatPlace, caller: Principal, once: Once | None) -> NewTurn:
     question = body.question()
     is_replacing = body.message_id is not None and place.conversation is not None
     parent_id = MessageId(body.said_before() or BEGINNING) if is_replacing else None
@@ -121,7 +121,7 @@ def _said(body: ChatIn, place: ChatPlace, caller: Principal, once: Once | None) 
 
 
 def _new_turn(
-    body: ChatIn,
+    body: UiChatIn,
     place: ChatPlace,
     caller: Principal,
     once: Once | None,

@@ -39,7 +39,7 @@ class UiMessageIn(BaseModel):
         return "\n".join(part.text or "" for part in self.parts if part.type == "text")
 
 
-class ChatIn(AnswerIn):
+class UiChatIn(AnswerIn):
     """What `useChat` sends. The rest of the body, such as `model`, comes from the transport's `body`."""
 
     id: str = Field(

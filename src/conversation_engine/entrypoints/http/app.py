@@ -31,6 +31,7 @@ from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_external_identity, make_sign_ins, make_tokens, rate_rules
 from conversation_engine.entrypoints.http import docs, health, metrics
+from conversation_engine.entrypoints.http.description.document import Api
 from conversation_engine.entrypoints.http.metrics import RequestMeter
 from conversation_engine.entrypoints.http.middleware import (
     BodyLimit,
@@ -113,10 +114,12 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
             warming.cancel()
             await asyncio.wait([warming])
 
-    app = FastAPI(
+    app = Api(
         title="Conversation Engine",
         version="0.1.0",
         description=DESCRIPTION,
+        license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        servers=[{"url": "/", "description": "This server."}],
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
