@@ -70,6 +70,20 @@ async def stored(client: httpx2.AsyncClient, conversation_id: str) -> int:
     return len((await client.get(f"/conversations/{conversation_id}/messages")).json()["items"])
 
 
+class TestRepetitions:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"rate_limits": "writes user 3/minute"})
+
+    async def test_an_answer_that_was_kept_counts_and_says_what_is_left(self, ada: httpx2.AsyncClient) -> None:
+        path = f"/conversations/{(await new_conversation(ada))['id']}/feedback"
+        answers = [await ada.put(path, json={"rating": 5}, headers={"Idempotency-Key": "k-1"}) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert answers[0].json() == answers[1].json()
+        assert ["r=1" in answers[0].headers["RateLimit"], "r=0" in answers[1].headers["RateLimit"]] == [True, True]
+        assert answers[2].json()["code"] == "rate_limited"
+
+
 class TestMessages:
     async def test_one_too_many_is_refused_and_not_stored(self, ada: httpx2.AsyncClient, model: ScriptedModel) -> None:
         conversation_id = (await new_conversation(ada))["id"]

@@ -40,7 +40,7 @@ from conversation_engine.entrypoints.http.middleware import (
     RequestId,
     TrailingSlash,
 )
-from conversation_engine.entrypoints.http.rates import RATE_LIMITED
+from conversation_engine.entrypoints.http.rates import RATE_LIMITED, count_request
 from conversation_engine.entrypoints.http.routers import DIALECTS, FREQUENT_ROUTERS, OPEN_ROUTERS, ROUTERS
 from conversation_engine.entrypoints.http.stopping import on_stop_signal
 from conversation_engine.entrypoints.http.tuning import tune
@@ -99,6 +99,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
             app.state.authenticate = Authenticator(tokens, engine.accounts.revocations, other)
             keys = IdempotencyLedger(engine.database, clock=engine.clock, hours=settings.idempotency_hours)
             app.state.answer_once = AnswerBook(keys).answer
+            app.state.count_request = count_request if rate_rules(settings) else None
             app.state.key_salt = tokens.derived("idempotency keys")
             app.state.services = {**_services(engine), SignInService: sign_ins}
             app.state.is_database_ready = engine.is_database_ready

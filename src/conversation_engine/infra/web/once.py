@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from conversation_engine.infra.web.access import caller_of
 from conversation_engine.kernel.once import KeptAnswer, Once
+from conversation_engine.kernel.people import Principal
 
 _DESCRIPTION = (
     "Any string of yours, quoted or bare, new for each thing you want done. Sending the same request with the same key "
@@ -66,6 +67,8 @@ _PARAMETER: Final = {
     },
     "description": _DESCRIPTION,
 }
+CountRequest = Callable[[Request, Principal], Awaitable[None]]
+"""What `app.state.count_request` is, where there are rate limits."""
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -119,6 +122,9 @@ def _once_handler(handle: Handler) -> Handler:
         answer = await answer_once(once, act, owner_id=caller.user_id)
         if response is not None or answer is None:
             return cast(Response, response)
+        count: CountRequest | None = request.app.state.count_request
+        if count is not None:  # a route counts for itself, and this time it was not asked
+            await count(request, caller)
         return Response(answer.body, status_code=answer.status, media_type=answer.media_type)
 
     return handle_once
