@@ -113,7 +113,16 @@ def export_schema() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
+def clients_page() -> str:
+    """Which clients work, at what, and the tests that show it."""
+    from client_table import page  # beside this script
+
+    lead = "Unmodified, told an address and a token and nothing else; the versions are those that the tests run with."
+    return f"# Clients\n{NOTE}\n{lead}\n\n{page()}"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "clients.md": clients_page,
     "commands.md": cli_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
