@@ -67,6 +67,7 @@ class TestTheTables:
             "outbox": "events on their way; the same",
             "revoked_sign_ins": "random ids for 15 minutes",
             "used_links": "random ids for 15 minutes",
+            "warehouse_changes": "ids of what has changed: that something is gone has to be told to the warehouse",
             "sign_in_tries": "keyed hashes for 15 minutes",
         }
         named = {"users", "budgets", "budget_accounts", "ledger", "audit_events"}

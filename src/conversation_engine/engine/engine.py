@@ -71,10 +71,10 @@ class ConversationEngine:
         self.database = open_database(self.settings.resolved_database_url, self.settings)
         self.metrics = make_metrics(self.settings)
         self.audit = AuditLog(self.database, clock=self.clock)
+        self.jobs = JobQueue(self.database, clock=self.clock, settings=self.settings, recorder=self.metrics)
         self.insights = make_insights(self, settings=self.settings)
         self.calls, self.costs = self.insights.calls, self.insights.costs
         self._signals = make_signals(self.settings)
-        self.jobs = JobQueue(self.database, clock=self.clock, settings=self.settings, recorder=self.metrics)
         self.rates = make_rates(self.settings, self.clock, self.metrics)
         self._outbox = make_outbox(self, [alert_counter(self.metrics), *listeners])
         self.budgets = make_budgets(self, self._outbox, self._signals)

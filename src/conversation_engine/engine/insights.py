@@ -6,12 +6,15 @@ from typing import Protocol
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.db.database import Database
+from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.insights.calls.service import CallService
 from conversation_engine.insights.cost.service import CostService
 from conversation_engine.insights.search.indexing.service import Indexer
 from conversation_engine.insights.search.service import SearchService
 from conversation_engine.insights.statistics.folding.service import Folder
 from conversation_engine.insights.statistics.service import StatisticsService
+from conversation_engine.insights.warehouse.ports import Warehouse
+from conversation_engine.insights.warehouse.service import WarehouseFeed
 from conversation_engine.kernel.clock import Clock
 
 
@@ -21,6 +24,7 @@ class InsightParts(Protocol):
     database: Database
     clock: Clock
     audit: AuditLog
+    jobs: JobQueue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +37,17 @@ class Insights:
     folder: Folder
     search: SearchService
     indexer: Indexer
+    warehouse: WarehouseFeed
 
     def start(self) -> None:
         """Begin what is done in the background."""
         self.folder.start()
         self.indexer.start()
+        self.warehouse.start()
 
     async def aclose(self) -> None:
         """End it. Idempotent."""
+        await self.warehouse.aclose()
         await self.folder.aclose()
         await self.indexer.aclose()
 
@@ -56,4 +63,20 @@ def make_insights(engine: InsightParts, *, settings: Settings) -> Insights:
         folder=Folder(database, clock=clock, seconds=settings.statistics_seconds if is_working else 0),
         search=SearchService(database, audit=engine.audit),
         indexer=Indexer(database, clock=clock, seconds=settings.search_index_seconds if is_working else 0),
+        warehouse=WarehouseFeed(
+            database,
+            warehouse=_warehouse(settings),
+            jobs=engine.jobs,
+            seconds=settings.warehouse_seconds if is_working else 0,
+            batch=settings.warehouse_batch,
+        ),
     )
+
+
+def _warehouse(settings: Settings) -> Warehouse | None:
+    """Connects to nothing yet. Raises BadWarehouseError."""
+    if settings.warehouse_url is None:
+        return None
+    from conversation_engine.insights.warehouse.snowflake import SnowflakeWarehouse
+
+    return SnowflakeWarehouse(settings.warehouse_url)

@@ -19,6 +19,7 @@ from conversation_engine.infra.jobs import models as jobs
 from conversation_engine.infra.outbox import models as outbox
 from conversation_engine.insights.search import models as search
 from conversation_engine.insights.statistics import models as statistics
+from conversation_engine.insights.warehouse import models as warehouse
 from conversation_engine.turns import models as turns
 
 _TABLES_ARE_REGISTERED_BY = (
@@ -37,6 +38,7 @@ _TABLES_ARE_REGISTERED_BY = (
     statistics,
     turns,
     users,
+    warehouse,
 )
 
 SEARCH_INDEXES: Final = (

@@ -28,6 +28,7 @@ from conversation_engine.infra.web.settings import WebSettings
 from conversation_engine.insights.cost.settings import CostSettings
 from conversation_engine.insights.search.settings import SearchSettings
 from conversation_engine.insights.statistics.settings import StatisticsSettings
+from conversation_engine.insights.warehouse.settings import WarehouseSettings
 from conversation_engine.people.moves.settings import MoveSettings
 from conversation_engine.people.records.retention.settings import RetentionSettings
 from conversation_engine.turns.settings import TurnSettings
@@ -48,6 +49,7 @@ class Settings(
     CostSettings,
     StatisticsSettings,
     SearchSettings,
+    WarehouseSettings,
     MoveSettings,
     RetentionSettings,
     IdempotencySettings,

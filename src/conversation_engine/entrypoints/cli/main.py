@@ -24,6 +24,7 @@ from conversation_engine.entrypoints.cli import (
     serve,
     stats,
     tokens,
+    warehouse,
     worker,
 )
 from conversation_engine.entrypoints.cli.exit_codes import EXIT_CODES
@@ -58,6 +59,7 @@ app.add_typer(database.app, name="db")
 app.add_typer(erase.app, name="erase")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(migrate.app, name="migrate")
+app.add_typer(warehouse.app, name="warehouse")
 
 
 def _print_version(is_wanted: bool) -> None:

@@ -1,0 +1,1 @@
+"""What was said, carried to a warehouse: each message once, changes and erasures too."""
