@@ -101,7 +101,7 @@ wishes = st.one_of(
 
 
 class TestWindow:
-    @settings(max_examples=150)
+    @settings(max_examples=100)
     @given(talks, st.integers(11, 160), wishes, st.data())
     def test_never_holds_half_of_an_exchange(
         self, talk: list[Candidate], total: int, options: WindowOptions, data: st.DataObject

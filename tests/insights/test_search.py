@@ -14,7 +14,7 @@ from conversation_engine.infra.audit.types import AuditFilter
 from conversation_engine.infra.ids import new_id
 from conversation_engine.insights.search import service
 from conversation_engine.insights.search.errors import NothingSoughtError
-from conversation_engine.insights.search.terms import places, read, snippet, sought
+from conversation_engine.insights.search.terms import places, read, snippet, sought, text_of
 from conversation_engine.insights.search.types import Order, SearchFilter, Whose
 from conversation_engine.kernel.errors import InvalidCursorError, InvalidInputError
 from conversation_engine.kernel.ids import MessageId, UserId
@@ -236,6 +236,13 @@ class TestWhose:
                 await found(engine, "fox", cursor=cursor)
         with pytest.raises(InvalidInputError):
             await found(engine, "fox", limit=0)
+
+
+class TestText:
+    def test_is_what_a_message_says_whatever_else_it_holds(self) -> None:
+        image = {"type": "image", "url": "data:image/png;base64,fox", "detail": "auto"}
+        assert text_of({"parts": [{"type": "text", "text": "a fox"}, image]}) == "a fox"
+        assert text_of({"anything": "else"}) == ""
 
 
 class TestSnippets:

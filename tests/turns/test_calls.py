@@ -1,16 +1,10 @@
 """Replies that call tools: durable as they grow, on both databases, and whole after a crash."""
 
-from dataclasses import replace
-
-import pytest
-
 from conversation_engine.domains.conversations.types import MessageStatus
-from conversation_engine.domains.llm.errors import ModelCannotError
-from conversation_engine.domains.llm.parts import Image, Parts, Text, ToolCall, parts_of
+from conversation_engine.domains.llm.parts import Text, ToolCall, parts_of
 from conversation_engine.domains.llm.tools import FunctionTool, Toolbox
 from conversation_engine.domains.llm.transcript import opening
 from conversation_engine.domains.llm.types import Sampling
-from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.testing import Call, Say, ScriptedModel
 from conversation_engine.turns.types import CallBegun, CallDelta, ReplyDelta, TurnEnded, TurnStarted
 from tests.conftest import OpenEngine
@@ -75,27 +69,3 @@ class TestFollow:
             assert rest[0] == TurnStarted(turn=found, offset=delta.offset)
         [middle] = [e async for e in engine.turns.follow(found, after=3) if isinstance(e, ReplyDelta) and e.offset == 5]
         assert middle.text == "l."
-
-
-class TestCapabilities:
-    async def test_tools_are_refused_where_a_model_is_known_to_take_none(self, open_engine: OpenEngine) -> None:
-        engine = await open_engine(ScriptedModel())
-        card = engine.llm.card(None)
-        engine.llm.check_can(card, WITH_TOOLS)
-        with pytest.raises(ModelCannotError):
-            engine.llm.check_can(replace(card, capabilities=frozenset({"vision"})), WITH_TOOLS)
-        engine.llm.check_can(replace(card, capabilities=frozenset({"tools"})), WITH_TOOLS)
-
-
-class TestMedia:
-    async def test_are_as_large_as_a_message_may_have_them(self, open_engine: OpenEngine) -> None:
-        engine = await open_engine(ScriptedModel(), media_limit_characters=40)
-        conversation = await begin(engine)
-        for length, fits in ((40, True), (41, False)):
-            content = Parts((Text("?"), Image(url="data:image/png;base64,".ljust(length, "A")))).as_json()
-            if fits:
-                await engine.turns.wait(await ask(engine, conversation.id, content=content))
-                continue
-            with pytest.raises(InvalidInputError) as refused:
-                await ask(engine, conversation.id, content=content)
-            assert refused.value.facts["limit_characters"] == 40

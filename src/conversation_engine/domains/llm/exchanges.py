@@ -32,12 +32,13 @@ def paired(messages: Sequence[M], *, with_parts: Callable[[M, Parts], M]) -> lis
     kept: list[M] = []
     place = 0
     while place < len(messages):
-        calling = _run(messages[place:], _is_reply) if _calls(messages[place]) else 0
-        answering = _run(messages[place + calling :], _answers)
-        if not calling and not answering:
-            kept.append(messages[place])
+        first = messages[place]
+        if not _calls(first) and not _answers(first):
+            kept.append(first)
             place += 1
             continue
+        calling = _run(messages[place:], _is_reply) if _calls(first) else 0
+        answering = _run(messages[place + calling :], _answers)
         exchange = messages[place : place + calling + answering]
         called = {call.id for one in exchange[:calling] if one.parts for call in one.parts.calls}
         answered = {result.call_id for one in exchange[calling:] if one.parts for result in one.parts.results}

@@ -32,7 +32,7 @@ def text_of(content: Any) -> str:
         return content
     if isinstance(content, list):
         return "\n".join(filter(None, map(text_of, content)))
-    return text_of(content["text"]) if isinstance(content, dict) and "text" in content else ""
+    return text_of(content.get("text", content.get("parts"))) if isinstance(content, dict) else ""
 
 
 def read(text: str) -> list[Word]:
