@@ -5,6 +5,14 @@ from typing import Any
 
 import openai
 import pytest
+from pydantic import BaseModel
+
+
+class Answer(BaseModel):
+    """What the SDK's own helper makes a schema of, and reads the answer into."""
+
+    ok: bool
+
 
 pytestmark = [pytest.mark.local_model, pytest.mark.slow]
 
@@ -39,3 +47,6 @@ async def test_it_keeps_to_a_schema(sdk: openai.AsyncOpenAI) -> None:
     )
     answer = json.loads(response.output_text)
     assert answer in ({"ok": True}, {"ok": False})
+    asked: Any = [{"role": "user", "content": "Is water wet? Answer in JSON."}]
+    chat = await sdk.chat.completions.parse(model="local", messages=asked, max_tokens=40, response_format=Answer)
+    assert isinstance(chat.choices[0].message.parsed, Answer)
