@@ -22,8 +22,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run chat test bench eval chaos fuzz clients lint lint-style lint-types lint-imports lint-size lint-deps lint-docs lint-api
-.PHONY: format docs lock clean
+.PHONY: help setup run chat test bench eval chaos fuzz clients lint lint-style lint-types lint-imports lint-size lint-deps lint-docs lint-api lint-site
+.PHONY: format docs site lock clean
 
 # List the verbs with their comments.
 help:
@@ -64,7 +64,7 @@ clients: $(STAMP)
 	@exec $(BIN)/pytest tests/openai/test_clients.py $(ARGS)
 
 # Check everything a machine can check; make -k lint goes on after the first complaint.
-lint: lint-style lint-types lint-imports lint-size lint-deps lint-docs lint-api
+lint: lint-style lint-types lint-imports lint-size lint-deps lint-docs lint-api lint-site
 
 # Check style and formatting.
 lint-style: $(STAMP)
@@ -91,6 +91,10 @@ lint-deps: $(STAMP)
 lint-docs: $(STAMP)
 	$(BIN)/python scripts/generate_docs.py --check
 
+# Build the documentation site and check its links, to pages and to headings.
+lint-site: $(STAMP)
+	$(BIN)/zensical build --strict --clean
+
 # Check the OpenAPI document by the specification, and with Redocly's linter where there is Node.
 lint-api: $(STAMP)
 	$(BIN)/python scripts/lint_openapi.py
@@ -103,6 +107,10 @@ format: $(STAMP)
 # Write the reference pages (CLI, settings, errors, tables, …) again from the code.
 docs: $(STAMP)
 	$(BIN)/python scripts/generate_docs.py
+
+# Build the documentation site into build/site.
+site: $(STAMP)
+	$(BIN)/zensical build --clean
 
 # Resolve the dependencies into lock.txt again, free of addresses: make lock ARGS=--upgrade takes the newest.
 lock: $(UV_STAMP)

@@ -121,6 +121,24 @@ def clients_page() -> str:
     return f"# Clients\n{NOTE}\n{lead}\n\n{page()}"
 
 
+def rest_page() -> str:
+    """Every route, in short; the whole is openapi.json."""
+    by_tag: dict[str, list[str]] = {}
+    for path, operations in json.loads(openapi_document())["paths"].items():
+        for method, operation in operations.items():
+            first = operation["description"].split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+            by_tag.setdefault(operation["tags"][0], []).append(f"| `{method.upper()}` | `{path}` | {first} |")
+    lead = (
+        "The whole of it, with every field, refusal, event and example, is [openapi.json](openapi.json); a running "
+        "server shows it at `/docs`. Refusals: [errors](errors.md)."
+    )
+    tables = [
+        f"\n## {tag}\n\n| method | path | what it does |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+        for tag, rows in by_tag.items()
+    ]
+    return f"# REST\n{NOTE}\n{lead}\n" + "".join(tables)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "clients.md": clients_page,
     "commands.md": cli_page,
@@ -129,6 +147,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics_page,
     "tables.md": tables_page,
     "openapi.json": openapi_document,
+    "rest.md": rest_page,
     "export.schema.json": export_schema,
 }
 

@@ -1,4 +1,4 @@
-"""The programs of the guide run as they stand, against a real server."""
+"""The programs of the guide and of the tutorial run as they stand, against a real server."""
 
 import asyncio
 import re
@@ -10,10 +10,20 @@ import pytest
 
 from tests.serving import SharedServer
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "client.md"
-PROGRAMS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-TOLD = ["What is a half?\ncompleted: Usage(", "conversation_not_found - ", "What is a half?"]
-"""How each begins; the model echoes."""
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PROGRAM = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PROGRAMS = [
+    program for page in ("client.md", "tutorial.md") for program in PROGRAM.findall((DOCS / page).read_text("utf-8"))
+]
+TOLD = {
+    "async": "What is a half?\ncompleted: Usage(",
+    "refused": "conversation_not_found - ",
+    "blocking": "What is a half?",
+    "remembers": "My name is Ada. What is a fraction?\nWhat is my name?\n['user', 'assistant', 'user', 'assistant']",
+    "survives": "True - completed",
+    "shown": "system: Answer in one sentence.\nuser: What is a lease?",
+}
+"""How what each of them prints begins; the model echoes."""
 LIGHT = """
 import sys, conversation_engine.client
 heavy = {"aiohttp", "anthropic", "fastapi", "openai", "sqlalchemy", "starlette", "streamlit", "typer", "uvicorn"}
@@ -21,7 +31,7 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
 
 
-@pytest.mark.parametrize(("program", "told"), [*zip(PROGRAMS, TOLD, strict=True)], ids=["async", "refused", "blocking"])
+@pytest.mark.parametrize(("program", "told"), [*zip(PROGRAMS, TOLD.values(), strict=True)], ids=list(TOLD))
 async def test_it_runs(
     program: str,
     told: str,
@@ -32,7 +42,7 @@ async def test_it_runs(
 ) -> None:
     monkeypatch.setenv("CE_SERVER", server.url)
     monkeypatch.setenv("CE_TOKEN", server.token("docs"))
-    await asyncio.to_thread(exec, compile(program, str(PAGE), "exec"), {"__name__": "__main__"})
+    await asyncio.to_thread(exec, compile(program, told, "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out.startswith(told)
 
 
