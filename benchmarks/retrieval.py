@@ -44,10 +44,10 @@ class _Vectors:
     def __init__(self) -> None:
         self._topics = np.random.default_rng(7).normal(size=(1000, DIMENSIONS)).astype("<f4")
 
-    async def embed_passages(self, texts: Sequence[str]) -> Sequence[Vector]:
+    async def embed_passages(self, texts: Sequence[str], *, owner_id: UserId) -> Sequence[Vector]:
         return [self.draw(hash(text)) for text in texts]
 
-    async def embed_query(self, text: str) -> Vector:
+    async def embed_query(self, text: str, *, owner_id: UserId) -> Vector:
         return self.draw(hash(text))
 
     async def aclose(self) -> None:
@@ -114,7 +114,7 @@ async def _timed(
     for _ in range(rounds + 2):
         query = " ".join(_words(dice, 5))
         request = SearchRequest(caller=reader, query=query, strategy=Strategy.RRF_FUSION)
-        vector = (await engine.embeddings.query(query)).vector
+        vector = (await engine.embeddings.query(query, owner_id=reader.user_id)).vector
         terms = dict.fromkeys(query.split(), 1)
         asked = IndexQuery(
             reader_id=reader.user_id,

@@ -70,10 +70,10 @@ class _Remembered(LocalEmbedder):
         super().__init__(threads=1)
         self._known: dict[bytes, Vector] = {}
 
-    async def embed_passages(self, texts: Sequence[str]) -> Sequence[Vector]:
+    async def embed_passages(self, texts: Sequence[str], *, owner_id: UserId) -> Sequence[Vector]:
         keys = [hashlib.sha256(text.encode()).digest() for text in texts]
         new = [(key, text) for key, text in zip(keys, texts, strict=True) if key not in self._known]
-        vectors = await super().embed_passages([text for _, text in new])
+        vectors = await super().embed_passages([text for _, text in new], owner_id=owner_id)
         self._known.update({key: vector for (key, _), vector in zip(new, vectors, strict=True)})
         return [self._known[key] for key in keys]
 

@@ -29,6 +29,7 @@ from conversation_engine.domains.retrieval.types import (
 )
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.infra.jobs.types import Job
+from conversation_engine.kernel.ids import UserId
 from conversation_engine.testing import WordEmbedder
 from tests.retrieval.conftest import OpenLibrary
 from tests.retrieval.scenes import ADA, ADMIN, BOB, TEACHER, add, collection, found, rows, search
@@ -269,7 +270,7 @@ class _Tiring(WordEmbedder):
         super().__init__()
         self._after = after
 
-    async def embed_passages(self, texts: Sequence[str]) -> Sequence[Vector]:
+    async def embed_passages(self, texts: Sequence[str], *, owner_id: UserId) -> Sequence[Vector]:
         if len(self.passages) >= self._after:
             raise OverloadedError
-        return await super().embed_passages(texts)
+        return await super().embed_passages(texts, owner_id=owner_id)

@@ -14,7 +14,7 @@ from conversation_engine.engine.metering import Meter, alert_counter, make_metri
 from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.moving import make_moves
 from conversation_engine.engine.settings import Settings
-from conversation_engine.engine.spending import make_budgets, make_outbox
+from conversation_engine.engine.spending import make_budgets, make_embedding_books, make_outbox
 from conversation_engine.engine.wiring import (
     make_accounts,
     make_catalog,
@@ -80,7 +80,8 @@ class ConversationEngine:
         self.budgets = make_budgets(self, self._outbox, self._signals)
         self._catalog = make_catalog(self.settings, providers or {})
         self.llm = make_llm(self.settings, self._catalog, self.clock, self.metrics)
-        self.embeddings = EmbeddingService(embedder) if embedder else make_embeddings(self.settings)
+        books = make_embedding_books(self, self.llm, self.budgets)
+        self.embeddings = EmbeddingService(embedder) if embedder else make_embeddings(self.settings, books)
         self.retrieval = make_retrieval(self)
         reader = make_reader(self.settings)
         write_path = make_turns(

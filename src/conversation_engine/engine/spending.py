@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from conversation_engine.domains.limits.service import BudgetService
+from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.jobs.service import JobQueue
@@ -12,6 +13,7 @@ from conversation_engine.infra.outbox.service import Outbox
 from conversation_engine.infra.outbox.types import EventListener
 from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
+from conversation_engine.turns.embedding_books import EmbeddingBooks
 
 
 class SpendingParts(Protocol):
@@ -57,3 +59,9 @@ def make_budgets(engine: SpendingParts, outbox: Outbox, signals: Signals) -> Bud
         signals=signals,
         recorder=engine.metrics,
     )
+
+
+def make_embedding_books(engine: SpendingParts, llm: LlmService, budgets: BudgetService) -> EmbeddingBooks:
+    """Who puts calls of an embedding service on record, and has them paid."""
+    longest = engine.settings.embedding_timeout_seconds
+    return EmbeddingBooks(engine.database, llm=llm, budgets=budgets, clock=engine.clock, longest_seconds=longest)

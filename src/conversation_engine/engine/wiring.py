@@ -17,7 +17,7 @@ from conversation_engine.domains.feedback.service import FeedbackService
 from conversation_engine.domains.limits.rates import DEFAULT_RULES, OFF, RateLimiter, RateRule, parse_rules
 from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.catalog import Family, ModelCatalog, Service
-from conversation_engine.domains.llm.embeddings.ports import Embedder
+from conversation_engine.domains.llm.embeddings.ports import Embedder, EmbeddingBooks
 from conversation_engine.domains.llm.embeddings.service import EmbeddingService
 from conversation_engine.domains.llm.known_models import LOCAL_FACTS
 from conversation_engine.domains.llm.ports import ModelProvider
@@ -439,8 +439,10 @@ def _secret(settings: Settings) -> str:
     return settings.secret.get_secret_value() if settings.secret else local_secret(settings.data_dir)
 
 
-def make_embeddings(settings: Settings) -> EmbeddingService:
+def make_embeddings(settings: Settings, books: EmbeddingBooks | None = None) -> EmbeddingService:
     """The configured embedding model; none where it is the local one and its extra is not installed.
+
+    `books` of what a service charges; without them nothing is on record.
 
     Raises InvalidInputError for a name that is none.
     """
@@ -452,14 +454,14 @@ def make_embeddings(settings: Settings) -> EmbeddingService:
 
         return EmbeddingService(LocalEmbedder(threads=settings.embedding_threads) if is_installed() else None)
     if family == "openai" and name:
-        return EmbeddingService(_openai_embedder(settings, name))
+        return EmbeddingService(_openai_embedder(settings, name, books))
     raise InvalidInputError(
         f"CE_EMBEDDING_MODEL is {settings.embedding_model!r}; it must be `local`, `openai/NAME` or `none`.",
         field="embedding_model",
     )
 
 
-def _openai_embedder(settings: Settings, name: str) -> Embedder:
+def _openai_embedder(settings: Settings, name: str, books: EmbeddingBooks | None) -> Embedder:
     from conversation_engine.domains.llm.embeddings.openai import OpenAIEmbedder
     from conversation_engine.domains.llm.providers.openai_chat import ERROR_WORDS
     from conversation_engine.domains.llm.wire import Endpoint, ServiceClient
@@ -473,4 +475,4 @@ def _openai_embedder(settings: Settings, name: str) -> Embedder:
         secrets=[key] if key else [],
         words=ERROR_WORDS,
     )
-    return OpenAIEmbedder(endpoint, model=name, timeout_seconds=settings.embedding_timeout_seconds)
+    return OpenAIEmbedder(endpoint, model=name, timeout_seconds=settings.embedding_timeout_seconds, books=books)

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Sequence
 
 from conversation_engine.domains.llm.embeddings.types import Vector
+from conversation_engine.kernel.ids import UserId
 
 
 class WordEmbedder:
@@ -25,13 +26,13 @@ class WordEmbedder:
     def model(self) -> str:
         return self._model
 
-    async def embed_passages(self, texts: Sequence[str]) -> Sequence[Vector]:
+    async def embed_passages(self, texts: Sequence[str], *, owner_id: UserId) -> Sequence[Vector]:
         if self.fail_with is not None:
             raise self.fail_with
         self.passages += texts
         return [self._vector(text) for text in texts]
 
-    async def embed_query(self, text: str) -> Vector:
+    async def embed_query(self, text: str, *, owner_id: UserId) -> Vector:
         if self.fail_with is not None:
             raise self.fail_with
         self.queries.append(text)

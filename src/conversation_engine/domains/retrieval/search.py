@@ -134,7 +134,7 @@ class Searcher:
         if not is_on:
             return None, Strategy.LEXICAL
         try:
-            return await self._embeddings.query(request.query), request.strategy
+            return await self._embeddings.query(request.query, owner_id=request.caller.user_id), request.strategy
         except ModelError as error:  # a service that is away must not take search by words with it
             if request.strategy is Strategy.DENSE:
                 raise

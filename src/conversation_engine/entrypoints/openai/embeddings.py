@@ -72,7 +72,7 @@ async def create_embeddings(body: EmbeddingIn, caller: Caller, embeddings: Embed
     texts = [body.input] if isinstance(body.input, str) else body.input
     for place, text in enumerate(texts):
         checked_text(text, name=f"input[{place}]", limit_characters=TEXT_LIMIT_CHARACTERS, blank_allowed=True)
-    vectors = await embeddings.passages(texts)
+    vectors = await embeddings.passages(texts, owner_id=caller.user_id)
     _check_dimensions(body.dimensions, vectors[0])
     tokens = sum(map(count_tokens, texts))
     return EmbeddingObjects(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from conversation_engine.domains.llm.embeddings.types import Vector
+from conversation_engine.kernel.ids import UserId
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -48,11 +49,11 @@ class LocalEmbedder:
     def model(self) -> str:
         return MODEL
 
-    async def embed_passages(self, texts: Sequence[str]) -> Sequence[Vector]:
+    async def embed_passages(self, texts: Sequence[str], *, owner_id: UserId) -> Sequence[Vector]:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._passage_thread, self._embed, list(texts))
 
-    async def embed_query(self, text: str) -> Vector:
+    async def embed_query(self, text: str, *, owner_id: UserId) -> Vector:
         loop = asyncio.get_running_loop()
         return (await loop.run_in_executor(self._query_thread, self._embed, [text]))[0]
 

@@ -7,6 +7,7 @@ from typing import Final
 from conversation_engine.domains.llm.embeddings.errors import EmbeddingsOffError
 from conversation_engine.domains.llm.embeddings.ports import Embedder
 from conversation_engine.domains.llm.embeddings.types import QueryVector, Vector
+from conversation_engine.kernel.ids import UserId
 
 REMEMBERED_QUERIES: Final = 1024
 
@@ -23,18 +24,18 @@ class EmbeddingService:
         """The model's name; `None` where there is none."""
         return None if self._embedder is None else self._embedder.model
 
-    async def passages(self, texts: Sequence[str]) -> Sequence[Vector]:
-        """One vector for each text. Raises EmbeddingsOffError or a ModelError."""
-        return await self._require().embed_passages(texts)
+    async def passages(self, texts: Sequence[str], *, owner_id: UserId) -> Sequence[Vector]:
+        """One vector for each text, paid by `owner_id`. Raises EmbeddingsOffError, OverBudgetError or a ModelError."""
+        return await self._require().embed_passages(texts, owner_id=owner_id)
 
-    async def query(self, text: str) -> QueryVector:
-        """The vector of what somebody looks for. Raises EmbeddingsOffError or a ModelError."""
+    async def query(self, text: str, *, owner_id: UserId) -> QueryVector:
+        """The vector of what somebody looks for. Raises as `passages` does."""
         embedder = self._require()
         known = self._queries.get(text)
         if known is not None:
             self._queries.move_to_end(text)
             return QueryVector(vector=known, was_cached=True)
-        vector = self._queries[text] = await embedder.embed_query(text)
+        vector = self._queries[text] = await embedder.embed_query(text, owner_id=owner_id)
         if len(self._queries) > REMEMBERED_QUERIES:
             self._queries.popitem(last=False)
         return QueryVector(vector=vector, was_cached=False)

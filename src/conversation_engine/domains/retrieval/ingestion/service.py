@@ -78,7 +78,7 @@ class IngestDocument:
             return
         if document.status is not DocumentStatus.READY and not await self._read(document):
             return
-        await self._embed(document_id)
+        await self._embed(document)
         await self._set(document_id, DocumentStatus.READY)
 
     async def give_up(self, job: Job, error_code: str) -> None:
@@ -134,13 +134,14 @@ class IngestDocument:
         self._chunks.insert(tx, document_id, chunks, collection_number=number, terms=stored)
         self._documents.add_counts(tx, document_id, chunks=len(chunks))
 
-    async def _embed(self, document_id: DocumentId) -> None:
+    async def _embed(self, document: Document) -> None:
+        document_id = document.id
         if self._embeddings.model is None or not self._index.knows_vectors:
             return
         while batch := await self._database.read(
             lambda tx: self._chunks.list_unembedded(tx, document_id, count=EMBEDDED_AT_ONCE)
         ):
-            vectors = await self._embeddings.passages([text for _, text in batch])
+            vectors = await self._embeddings.passages([text for _, text in batch], owner_id=document.owner_id)
             pairs = [(number, vector) for (number, _), vector in zip(batch, vectors, strict=True)]
             if not await self._database.write(
                 lambda tx, pairs=pairs: self._keep(tx, document_id, pairs)  # type: ignore[misc]
