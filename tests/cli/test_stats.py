@@ -1,4 +1,4 @@
-"""`convo stats` and `convo search`."""
+"""`convo stats`, `convo search` and `convo share`."""
 
 import json
 
@@ -25,4 +25,7 @@ class TestStats:
         quick_convo("chat", typed="a quick brown fox\n")
         shown = quick_convo("search", "quick brown", "fox*", "--limit", "1")
         assert (shown.returncode, shown.stderr) == (0, "")
-        assert "quick brown fox" in shown.stdout.splitlines()[1]
+        first, said = shown.stdout.splitlines()[:2]
+        assert "quick brown fox" in said
+        made = quick_convo("share", "link", first.split()[4])
+        assert (made.returncode, made.stdout[:8]) == (0, "/shared/")

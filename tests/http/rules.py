@@ -125,9 +125,11 @@ def judged(body: Any = None) -> Rule:
     )
 
 
-OPEN: frozenset[Route] = frozenset({("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")})
-"""Beside these only `/docs` and `/openapi.json` need no token of a user's; `/metrics` has a rule of its own, which
-`test_metrics.py` tries."""
+OPEN: frozenset[Route] = frozenset(
+    {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/shared/{secret}")}
+)
+"""Beside these only `/docs` and `/openapi.json` need no token of a user's. `/metrics` has a rule of its own, which
+`test_metrics.py` tries; what is behind `/shared/…` is for whoever has the link, as `test_shares.py` says."""
 
 DOORS: Mapping[Route, Any] = {
     ("POST", "/auth/token"): {"login": "ada", "password": "x"},
@@ -247,6 +249,9 @@ RULES: Mapping[Route, Rule] = {
     ("DELETE", "/conversations/{conversation_id}/feedback"): judged(),
     ("PUT", "/conversations/{conversation_id}/messages/{message_id}/feedback"): judged({"rating": 1}),
     ("DELETE", "/conversations/{conversation_id}/messages/{message_id}/feedback"): judged(),
+    ("POST", "/conversations/{conversation_id}/shares"): conversation({"mode": "live"}),
+    ("GET", "/conversations/{conversation_id}/shares"): conversation(),
+    ("DELETE", "/conversations/{conversation_id}/shares/{share_id}"): conversation(),
     ("GET", "/conversations/{conversation_id}/export"): conversation(),
     ("POST", "/conversations/{conversation_id}/erase"): conversation({"confirm": "{conversation_id}"}),
     ("POST", "/review/conversations/{conversation_id}/erase"): admin(

@@ -32,6 +32,7 @@ SAYS_NOTHING = {
     "/conversations/{conversation_id}/erase",
     "/conversations/{conversation_id}/messages/{message_id}/choose",
     "/conversations/{conversation_id}/messages/{message_id}/fork",
+    "/conversations/{conversation_id}/shares",
     "/conversations/{conversation_id}/turns/{turn_id}/cancel",
     "/documents",
     "/personas",

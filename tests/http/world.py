@@ -89,7 +89,9 @@ async def furnish(world: World) -> World:
     file = ("quokka.md", b"A xylograph of a quokka.", "text/markdown")
     uploaded = await world["ada"].post("/documents", files=[("files", file)], data={"collection_id": collection["id"]})
     assert uploaded.status_code == 202
+    link = await posted(world["ada"], f"{path}/shares", {"mode": "live"})
     world.ids.update(
+        share_id=link["id"],
         collection_id=collection["id"],
         document_id=uploaded.json()["documents"][0]["id"],
         ordinal="0",

@@ -175,6 +175,17 @@ class TestHistory:
         ada.post("/conversations", {"title": "About boats"})
         assert "About boats" in words_of(shown(ada, "history"))
 
+    def test_a_link_is_made_shown_once_and_taken_back(self, house: House, ada: Api) -> None:
+        conversation = ada.post("/conversations", {"title": "About boats"})
+        ada.post(f"/conversations/{conversation['id']}/messages", {"role": "user", "content": "A boat."})
+        test = shown(ada, "talk", id=conversation["id"])
+        button(test, "Make a link").click().run()
+        [code] = test.code
+        assert house.http.get(house.base_url + code.value[code.value.index("/shared/") :]).status_code == 200
+        button(test, "Take back").click().run()
+        assert not test.code
+        assert ada.get(f"/conversations/{conversation['id']}/shares")["items"] == []
+
     def test_what_was_said_is_found(self, ada: Api) -> None:
         conversation = ada.post("/conversations", {"title": "About boats"})
         ada.post(f"/conversations/{conversation['id']}/messages", {"role": "user", "content": "A *red* boat."})

@@ -106,7 +106,7 @@ class ConversationEngine:
         self.accounts = make_accounts(self.database, self.audit, settings=self.settings, clock=self.clock)
         self.personas = make_personas(self.database, self.audit, settings=self.settings, clock=self.clock)
         people = make_people(self, settings=self.settings)
-        self.sessions, self.review = people.sessions, people.review
+        self.sessions, self.review, self.shares = people.sessions, people.review, people.shares
         self.feedback, self.records, self.retention = people.feedback, people.records, people.retention
         self.exports, self.imports = make_moves(self, settings=self.settings)
         self.meter = Meter(self)

@@ -20,6 +20,7 @@ from conversation_engine.infra.outbox import models as outbox
 from conversation_engine.insights.search import models as search
 from conversation_engine.insights.statistics import models as statistics
 from conversation_engine.insights.warehouse import models as warehouse
+from conversation_engine.people.shares import models as shares
 from conversation_engine.turns import models as turns
 
 _TABLES_ARE_REGISTERED_BY = (
@@ -35,6 +36,7 @@ _TABLES_ARE_REGISTERED_BY = (
     personas,
     retrieval,
     search,
+    shares,
     statistics,
     turns,
     users,

@@ -31,6 +31,7 @@ from conversation_engine.insights.statistics.settings import StatisticsSettings
 from conversation_engine.insights.warehouse.settings import WarehouseSettings
 from conversation_engine.people.moves.settings import MoveSettings
 from conversation_engine.people.records.retention.settings import RetentionSettings
+from conversation_engine.people.shares.settings import ShareSettings
 from conversation_engine.turns.settings import TurnSettings
 
 SETTINGS_PREFIX = "CE_"
@@ -51,6 +52,7 @@ class Settings(
     SearchSettings,
     WarehouseSettings,
     MoveSettings,
+    ShareSettings,
     RetentionSettings,
     IdempotencySettings,
     JobSettings,

@@ -58,6 +58,7 @@ from conversation_engine.people.records.retention.service import RetentionServic
 from conversation_engine.people.records.service import RecordService
 from conversation_engine.people.review.service import ReviewService
 from conversation_engine.people.sessions.service import SessionService
+from conversation_engine.people.shares.service import ShareDesk
 from conversation_engine.turns.checks.service import ModelCheckService
 from conversation_engine.turns.learning import WordLearner
 from conversation_engine.turns.ports import Chores
@@ -96,6 +97,7 @@ class People:
     feedback: FeedbackDesk
     records: RecordService
     retention: RetentionService
+    shares: ShareDesk
 
 
 def make_catalog(settings: Settings, extra: Mapping[str, ModelProvider]) -> ModelCatalog:
@@ -379,6 +381,14 @@ def make_people(engine: PeopleParts, *, settings: Settings) -> People:
             clock=clock,
             days=settings.retention_days,
             is_at_work=settings.jobs_at_once > 0,
+        ),
+        shares=ShareDesk(
+            database,
+            conversations=engine.conversations,
+            accounts=engine.accounts,
+            audit=audit,
+            clock=clock,
+            settings=settings,
         ),
     )
 

@@ -22,6 +22,7 @@ from conversation_engine.entrypoints.cli import (
     people,
     search,
     serve,
+    share,
     stats,
     tokens,
     warehouse,
@@ -43,6 +44,7 @@ app.command("worker")(worker.worker)
 app.command("chat")(chat.chat)
 app.command("cost")(cost.cost)
 app.add_typer(stats.app, name="stats")
+app.add_typer(share.app, name="share")
 app.command("search")(search.search)
 app.command("models")(doctor.models)
 app.command("doctor")(doctor.doctor)

@@ -64,6 +64,7 @@ from conversation_engine.people.moves.service import ExportService
 from conversation_engine.people.records.service import RecordService
 from conversation_engine.people.review.service import ReviewService
 from conversation_engine.people.sessions.service import SessionService
+from conversation_engine.people.shares.service import ShareDesk
 from conversation_engine.turns.answers.service import AnswerService
 from conversation_engine.turns.checks.service import ModelCheckService
 from conversation_engine.turns.passing.service import PassingService
@@ -169,6 +170,7 @@ def _services(engine: ConversationEngine) -> dict[type, object]:
         ReviewService: engine.review,
         FeedbackDesk: engine.feedback,
         RecordService: engine.records,
+        ShareDesk: engine.shares,
         ExportService: engine.exports,
         ImportService: engine.imports,
         BudgetService: engine.budgets,

@@ -21,6 +21,8 @@ LINGER_SECONDS: Final = 2.0
 """How long a client that was refused may go on sending before it is cut off (nginx: `lingering_timeout`, 5 s)."""
 UPLOADS: Final = (("POST", "/documents"), ("POST", "/account/import"), ("PUT", "/ui/_stcore/upload_file/"))
 """Where files come in: the API, and the web page's own way to its server."""
+SECRET_PATHS: Final = re.compile(r"(/shared/).+")
+"""What follows is a secret, and nothing for logs."""
 _GOOD_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _log = get_logger(__name__)
@@ -128,7 +130,7 @@ class CrashGuard:
         except Exception:
             if is_started:
                 raise  # the server cuts the connection: half an answer must not look like a whole one
-            _log.exception("request.crashed", method=scope["method"], path=scope["path"])
+            _log.exception("request.crashed", method=scope["method"], path=SECRET_PATHS.sub(r"\1…", scope["path"]))
             await problem_of(InternalError())(scope, receive, send)
 
 

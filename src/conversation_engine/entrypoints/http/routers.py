@@ -19,13 +19,15 @@ from conversation_engine.people.moves.routes import router as moves
 from conversation_engine.people.records.routes import router as records
 from conversation_engine.people.review.routes import router as review
 from conversation_engine.people.sessions.routes import router as sessions
+from conversation_engine.people.shares.routes import open_router as shared
+from conversation_engine.people.shares.routes import router as shares
 from conversation_engine.turns.checks.routes import router as model_checks
 from conversation_engine.turns.rag.routes import router as rag
 from conversation_engine.turns.routes import queries
 from conversation_engine.turns.routes import router as turns
 
-OPEN_ROUTERS = (sign_in,)
-"""Where people come in: these need no token."""
+OPEN_ROUTERS = (sign_in, shared)
+"""Where people come in, and what was shared by a link: these need no token."""
 FREQUENT_ROUTERS = (turns, search, conversations, pins, queries)
 """First, because routes are looked through in order, and a turn is what is asked for most.
 `/conversations/search` stands before `/conversations/{conversation_id}`.
@@ -46,6 +48,7 @@ ROUTERS = (
     sessions,
     review,
     feedback,
+    shares,
     records,
     moves,
     ai_sdk,

@@ -51,6 +51,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "POST /sessions/{session_id}/messages": {"content": "Good morning, Maria."},
     "PUT /conversations/{conversation_id}/feedback": _OPINION,
     "PUT /conversations/{conversation_id}/messages/{message_id}/feedback": _OPINION,
+    "POST /conversations/{conversation_id}/shares": {"mode": "live", "days": 30, "has_names": False},
     "POST /account/erase": _ERASURE,
     "POST /users/{user_id}/erase": _ERASURE,
     "POST /conversations/{conversation_id}/erase": {"confirm": _ID},

@@ -1,0 +1,1 @@
+"""Conversations that others may read by a link, without signing in."""
