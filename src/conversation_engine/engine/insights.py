@@ -16,6 +16,7 @@ from conversation_engine.insights.statistics.service import StatisticsService
 from conversation_engine.insights.warehouse.ports import Warehouse
 from conversation_engine.insights.warehouse.service import WarehouseFeed
 from conversation_engine.kernel.clock import Clock
+from conversation_engine.turns.service import TurnService
 
 
 class InsightParts(Protocol):
@@ -25,6 +26,7 @@ class InsightParts(Protocol):
     clock: Clock
     audit: AuditLog
     jobs: JobQueue
+    turns: TurnService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,12 @@ def make_insights(engine: InsightParts, *, settings: Settings) -> Insights:
         statistics=StatisticsService(database, clock=clock, audit=engine.audit),
         folder=Folder(database, clock=clock, seconds=settings.statistics_seconds if is_working else 0),
         search=SearchService(database, audit=engine.audit),
-        indexer=Indexer(database, clock=clock, seconds=settings.search_index_seconds if is_working else 0),
+        indexer=Indexer(
+            database,
+            clock=clock,
+            seconds=settings.search_index_seconds if is_working else 0,
+            is_busy=lambda: engine.turns.running_count > 0,
+        ),
         warehouse=WarehouseFeed(
             database,
             warehouse=_warehouse(settings),

@@ -1,7 +1,7 @@
 """Puts new messages into the index, and wipes deleted ones from its pages."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
@@ -17,10 +17,10 @@ from conversation_engine.kernel.ids import ConversationId
 CONVERSATIONS_AT_ONCE: Final = 50
 MESSAGES_AT_ONCE: Final = 100
 """Of one transaction: about 10 ms, so that turns need not wait."""
-REST_TIMES: Final = 20
-"""It rests so many times as long as a round took: it may have a twentieth of one core …"""
-CATCHING_UP_REST_TIMES: Final = 3
-"""… and a quarter while there is much to catch up with."""
+BUSY_REST_TIMES: Final = 20
+"""It rests so many times as long as a step took: it may have a twentieth of one core while turns run …"""
+QUIET_REST_TIMES: Final = 3
+"""… and a quarter while none does."""
 WIPE_TRIES: Final = 50
 _log = get_logger(__name__)
 
@@ -31,11 +31,12 @@ class Indexer:
     It costs a turn nothing. What it has not come to, a search reads itself.
     """
 
-    def __init__(self, database: Database, *, clock: Clock, seconds: float) -> None:
-        """Looks every `seconds`; 0: never by itself."""
+    def __init__(self, database: Database, *, clock: Clock, seconds: float, is_busy: Callable[[], bool]) -> None:
+        """Looks every `seconds`; 0: never by itself. `is_busy`: whether there is more urgent work here."""
         self._database = database
         self._clock = clock
         self._seconds = seconds
+        self._is_busy = is_busy
         self._repo = SearchRepo()
         self._loop: asyncio.Task[None] | None = None
 
@@ -50,8 +51,8 @@ class Indexer:
             self._loop.cancel()
             await asyncio.wait([self._loop])
 
-    async def index(self, *, rest_times: float = 0) -> int:
-        """Put everything into the index that is not there; how many messages these were."""
+    async def index(self, *, is_patient: bool = False) -> int:
+        """Put everything into the index that is not there; how many messages these were. `is_patient`: with rests."""
         count = 0
         after: ConversationId | None = None
 
@@ -67,7 +68,8 @@ class Indexer:
                 return count
             count += step.messages
             after = step.whole_through or after
-            await asyncio.sleep((self._clock.monotonic() - begun) * rest_times)
+            if is_patient:
+                await asyncio.sleep((self._clock.monotonic() - begun) * self._rest_times)
 
     async def scrub(self) -> None:
         """Wipe what deleted messages left in the index, and in the log of changes."""
@@ -79,6 +81,10 @@ class Indexer:
             if await self._database.wipe_log():
                 return
             await asyncio.sleep(0.1)
+
+    @property
+    def _rest_times(self) -> int:
+        return BUSY_REST_TIMES if self._is_busy() else QUIET_REST_TIMES
 
     async def _learn(self, lagging: Sequence[Lag]) -> "_Step | None":
         missing = await self._database.read(lambda tx: self._repo.list_missing(tx, lagging, count=MESSAGES_AT_ONCE))
@@ -97,11 +103,11 @@ class Indexer:
             await asyncio.sleep(wait)
             begun = self._clock.monotonic()
             try:
-                await self.index(rest_times=CATCHING_UP_REST_TIMES)
+                await self.index(is_patient=True)
                 await self.scrub()
             except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
                 _log.warning("chore.failed", chore="search", error=type(error).__name__)
-            wait = max(self._seconds, (self._clock.monotonic() - begun) * REST_TIMES)
+            wait = max(self._seconds, (self._clock.monotonic() - begun) * self._rest_times)
 
 
 class _Step(NamedTuple):
