@@ -57,6 +57,11 @@ class TestFollow:
         assert replies[-1].turn is not None
         assert replies[-1].turn["state"] == "completed"
 
+    def test_what_looks_like_the_end_of_a_line_is_part_of_a_word(self, house: House, ada: Api) -> None:
+        odd = "one\u2028two\u2029three\x85four\x0b\x1cfive"
+        replies = list(follow(ada, *asked(house, ada, Say(odd))))
+        assert replies[-1].text == odd
+
     def test_who_comes_later_sees_all_of_it(self, house: House, ada: Api) -> None:
         place = asked(house, ada, *told_slowly())
         whole = [*follow(ada, *place)][-1].text
@@ -120,17 +125,20 @@ class _Flaky(Api):
     def stream(self, method: str, path: str, **options: Any) -> Iterator[httpx2.Response]:
         self.asked_from.append(options["params"]["after"])
         with super().stream(method, path, **options) as response:
-            whole = response.iter_lines
-            response.iter_lines = lambda: _first_events(whole(), 2)  # type: ignore[method-assign]
+            whole = response.iter_bytes
+            response.iter_bytes = lambda: _first_events(whole(), 2)  # type: ignore[method-assign, assignment]
             yield response
 
 
-def _first_events(lines: Iterator[str], most: int) -> Iterator[str]:
-    for line in lines:
-        yield line
-        most -= not line
-        if not most:
+def _first_events(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
+    so_far = b""
+    for piece in pieces:
+        *events, _ = (so_far + piece).split(b"\n\n")
+        if len(events) >= most:
+            yield b"\n\n".join([*events[:most], b""])[len(so_far) :]
             raise_lost()
+        so_far += piece
+        yield piece
 
 
 def raise_lost() -> None:

@@ -1,17 +1,17 @@
 """A reply while it is said: what a page shows of it, as often as an eye can follow."""
 
-import json
 import queue
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 import httpx2
 
+from conversation_engine.client.event_stream import Event, EventReader
 from conversation_engine.entrypoints.ui.api import Api, ApiError, Json
 
 LOOK_SECONDS: Final = 0.05
@@ -19,14 +19,6 @@ LOOK_SECONDS: Final = 0.05
 RECONNECTS: Final = 8
 RECONNECT_SECONDS: Final = 0.5
 ENDS: Final = frozenset({"turn.completed", "turn.failed", "turn.cancelled", "turn.interrupted"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One server-sent event."""
-
-    name: str
-    data: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +64,11 @@ def follow(api: Api, conversation_id: str, turn_id: str) -> Iterator[Reply]:
 
 def events_in(response: httpx2.Response) -> Iterator[Event]:
     """The events of a stream; its heartbeats are nothing."""
-    name, data = "", ""
-    for line in response.iter_lines():
-        if line.startswith("event: "):
-            name = line[7:]
-        elif line.startswith("data: "):
-            data = line[6:]
-        elif not line and name:
-            yield Event(name=name, data=json.loads(data))
-            name, data = "", ""
+    reader = EventReader()
+    for data in response.iter_bytes():
+        for event in reader.feed(data):
+            if event.name is not None:
+                yield event
 
 
 def _with(text: str, event: Event) -> str:
