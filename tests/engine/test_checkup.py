@@ -4,11 +4,20 @@ import socket
 from pathlib import Path
 
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from conversation_engine.domains.llm.types import TokenUsage
-from conversation_engine.engine.checkup import check_model, check_valkey
+from conversation_engine.engine.checkup import (
+    check_connections,
+    check_jobs,
+    check_model,
+    check_place,
+    check_valkey,
+    check_warehouse,
+)
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
+from conversation_engine.infra.jobs.types import NewJob
 from conversation_engine.testing import ScriptedModel
 from tests.conftest import OpenEngine, ValkeyHandle
 from tests.turns.scenes import rows
@@ -43,6 +52,34 @@ class TestValkey:
 
     async def test_none_is_needed(self) -> None:
         assert await check_valkey(Settings()) == []
+
+
+class TestInstallation:
+    async def test_a_folder_that_can_be_written_to_and_one_that_is_not_there(self, tmp_path: Path) -> None:
+        [found] = await check_place(Settings(data_dir=tmp_path))
+        assert (found.is_well, "GB free" in found.sentence) == (True, True)
+        assert await check_place(Settings(data_dir=tmp_path / "none")) == []
+
+    async def test_connections_and_work_that_was_given_up(self, open_engine: OpenEngine) -> None:
+        engine = await open_engine(jobs_at_once=0)
+        settings, database = engine.settings, engine.database
+        found = await check_connections(database, settings)
+        assert [one.is_well for one in found] == ([True] if "postgresql" in settings.resolved_database_url else [])
+        greedy = settings.model_copy(update={"workers": 100})
+        assert [one.is_well for one in await check_connections(database, greedy)] == [False] * len(found)
+        [well] = await check_jobs(database, settings)
+        assert well.is_well
+        await database.write(lambda tx: engine.jobs.enqueue(tx, NewJob(kind="k", key="x", payload={})))
+        await database.write(lambda tx: tx.execute(text("UPDATE jobs SET died_at = run_at")))
+        [dead] = await check_jobs(database, settings)
+        assert (dead.is_well, "1 were given up" in dead.sentence) == (False, True)
+
+    async def test_a_warehouse_that_is_set_and_does_not_answer(self, open_engine: OpenEngine) -> None:
+        engine = await open_engine()
+        assert await check_warehouse(engine.database, engine.settings) == []
+        away = SecretStr("snowflake://a:b@c/db/s?host=127.0.0.1&port=1&protocol=http&login_timeout=1&network_timeout=1")
+        [found] = await check_warehouse(engine.database, engine.settings.model_copy(update={"warehouse_url": away}))
+        assert (found.what, found.is_well) == ("warehouse", False)
 
 
 class TestModel:

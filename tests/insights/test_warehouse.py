@@ -244,6 +244,7 @@ class TestOff:
             "snowflake://u:p@account",
             "snowflake://u:p@account/db/sch;ema",
             "snowflake://u:p@account/db/s?insecure=1",
+            "snowflake://u:p@account/db/s?port=many",
         ],
     )
     def test_an_address_that_is_none_is_refused(self, url: str) -> None:

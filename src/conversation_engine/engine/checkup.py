@@ -4,6 +4,8 @@ To add one, write it and put it into `checks_of`.
 """
 
 import asyncio
+import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -12,18 +14,23 @@ from typing import Final
 
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.engine.hosted import place_of
+from conversation_engine.engine.insights import make_feed
 from conversation_engine.engine.migrating import revisions
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_catalog, make_llm
 from conversation_engine.infra.db.database import Database
+from conversation_engine.infra.db.limits import connection_limit
 from conversation_engine.infra.db.opening import backend_of, open_database
+from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.kernel.clock import SystemClock
+from conversation_engine.kernel.errors import EngineError
 from conversation_engine.kernel.ids import UserId
 
 DATABASE_SECONDS: Final = 10.0
 OPERATOR: Final = UserId("local")
 """Whose calls these are: as in `convo chat`."""
 VALKEY_SECONDS: Final = 5.0
+LEAST_FREE_BYTES: Final = 500_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +78,10 @@ async def checks_of(place: Installation, *, models: Sequence[str]) -> Sequence[C
     return [
         partial(check_database, place.database, backend_of(settings.resolved_database_url)),
         partial(check_valkey, settings),
+        partial(check_place, settings),
+        partial(check_connections, place.database, settings),
+        partial(check_jobs, place.database, settings),
+        partial(check_warehouse, place.database, settings),
         *(partial(check_model, llm, place.database, name) for name in await _models_in_use(llm, settings)),
         partial(check_providers, llm, settings),
     ]
@@ -109,6 +120,67 @@ async def check_valkey(settings: Settings) -> Sequence[Finding]:
         )
         return [Finding(what="valkey", is_well=False, sentence=told)]
     return [Finding(what="valkey", is_well=True, sentence=f"{server} at {where} answers.")]
+
+
+async def check_place(settings: Settings) -> Sequence[Finding]:
+    """Whether the data folder can be written to and has room; nothing where there is none."""
+    folder = settings.data_dir
+    if not folder.exists():
+        return []
+    free = shutil.disk_usage(folder).free
+    if not os.access(folder, os.W_OK):
+        told = f"{folder} cannot be written to by this user. Give it to the one that runs convo, or set CE_DATA_DIR."
+        return [Finding(what="data folder", is_well=False, sentence=told)]
+    is_well = free >= LEAST_FREE_BYTES
+    told = f"{folder} can be written to and has {free / 1e9:.1f} GB free."
+    return [Finding(what="data folder", is_well=is_well, sentence=told if is_well else f"{told} Make room.")]
+
+
+async def check_connections(database: Database, settings: Settings) -> Sequence[Finding]:
+    """Whether PostgreSQL takes as many connections as this server may open; nothing on SQLite."""
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS):
+            limit = await database.read(connection_limit)
+    except Exception:  # noqa: BLE001 - a finding of `check_database`
+        return []
+    if limit is None:
+        return []
+    own = settings.workers * (settings.database_pool_size + settings.database_pool_overflow + 1)
+    told = f"this server opens up to {own} connections, PostgreSQL takes {limit} from everybody together"
+    advice = "" if own < limit else ": lower CE_WORKERS or CE_DATABASE_POOL_SIZE, or raise max_connections"
+    return [Finding(what="connections", is_well=own < limit, sentence=f"{told}{advice}.")]
+
+
+async def check_jobs(database: Database, settings: Settings) -> Sequence[Finding]:
+    """Whether background work was given up."""
+    queue = JobQueue(database, clock=SystemClock(), settings=settings)
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS):
+            standing = await queue.count()
+    except Exception:  # noqa: BLE001 - no table yet, or a finding of `check_database`
+        return []
+    dead = sum(count for (_, state), count in standing.items() if state == "dead")
+    waiting = sum(count for (_, state), count in standing.items() if state == "waiting")
+    told = f"{waiting} wait, {dead} were given up"
+    advice = ": `convo jobs` says why, `convo jobs retry --all` tries again" if dead else ""
+    return [Finding(what="background work", is_well=not dead, sentence=f"{told}{advice}.")]
+
+
+async def check_warehouse(database: Database, settings: Settings) -> Sequence[Finding]:
+    """Whether the warehouse that is set answers and is fed; nothing where none is set."""
+    if settings.warehouse_url is None:
+        return []
+    feed = make_feed(database, JobQueue(database, clock=SystemClock(), settings=settings), settings)
+    try:
+        standing, (sessions, messages) = await feed.standing(), await feed.counts()
+    except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is the finding
+        told = error.detail if isinstance(error, EngineError) else f"It does not answer ({type(error).__name__})."
+        return [Finding(what="warehouse", is_well=False, sentence=told)]
+    finally:
+        await feed.aclose()
+    told = f"It has {sessions} sessions and {messages} messages; {standing.waiting} changes wait."
+    advice = "" if standing.is_watched else " Changes are not noted: run `convo warehouse init`."
+    return [Finding(what="warehouse", is_well=standing.is_watched, sentence=told + advice)]
 
 
 async def check_model(llm: LlmService, database: Database, name: str) -> Sequence[Finding]:

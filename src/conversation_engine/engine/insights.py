@@ -70,18 +70,22 @@ def make_insights(engine: InsightParts, *, settings: Settings) -> Insights:
             seconds=settings.search_index_seconds if is_working else 0,
             is_busy=lambda: engine.turns.running_count > 0,
         ),
-        warehouse=WarehouseFeed(
-            database,
-            warehouse=_warehouse(settings),
-            jobs=engine.jobs,
-            seconds=settings.warehouse_seconds if is_working else 0,
-            batch=settings.warehouse_batch,
-        ),
+        warehouse=make_feed(database, engine.jobs, settings),
+    )
+
+
+def make_feed(database: Database, jobs: JobQueue, settings: Settings) -> WarehouseFeed:
+    """To the warehouse that is set. Connects to nothing yet. Raises BadWarehouseError."""
+    return WarehouseFeed(
+        database,
+        warehouse=_warehouse(settings),
+        jobs=jobs,
+        seconds=settings.warehouse_seconds if settings.jobs_at_once else 0,
+        batch=settings.warehouse_batch,
     )
 
 
 def _warehouse(settings: Settings) -> Warehouse | None:
-    """Connects to nothing yet. Raises BadWarehouseError."""
     if settings.warehouse_url is None:
         return None
     from conversation_engine.insights.warehouse.snowflake import SnowflakeWarehouse

@@ -40,7 +40,7 @@ def doctor(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Look whether the database and the models answer, and say precisely what is wrong: costs a word of each model."""
+    """Look whether everything is there and answers, and say precisely what is wrong: costs a word of each model."""
     import asyncio
 
     found = asyncio.run(_looked(names or [], is_told=not as_json))

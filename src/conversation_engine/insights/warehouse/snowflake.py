@@ -20,9 +20,16 @@ from conversation_engine.insights.warehouse.types import Batch, MessageRow, Sess
 
 T = TypeVar("T")
 
-OPTIONS: Final = frozenset(
-    {"warehouse", "role", "host", "port", "protocol", "private_key_file", "authenticator", "token_file_path"}
-)
+NUMBERS: Final = frozenset({"login_timeout", "network_timeout", "port"})
+OPTIONS: Final = NUMBERS | {
+    "authenticator",
+    "host",
+    "private_key_file",
+    "protocol",
+    "role",
+    "token_file_path",
+    "warehouse",
+}
 PATIENCE: Final = {"login_timeout": 30, "network_timeout": 60, "platform_detection_timeout_seconds": 0}
 """By itself the connector tries for ever, and asks the network on which cloud it runs."""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,254}")
@@ -130,8 +137,10 @@ def parsed(url: str) -> tuple[dict[str, Any], str]:
     options |= {"account": account, "user": unquote(user)}
     if password:
         options["password"] = unquote(password)
-    if "port" in options:
-        options["port"] = int(options["port"])
+    for name in NUMBERS & options.keys():
+        if not options[name].isdecimal():
+            raise BadWarehouseError(f"CE_WAREHOUSE_URL: {name} is no number.", field="warehouse_url")
+        options[name] = int(options[name])
     options |= {"database": names[0], "schema": names[1] if len(names) > 1 else "conversations"}
     return options, f"{options['database']}.{options['schema']}"
 
