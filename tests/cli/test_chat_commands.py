@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from conversation_engine.client import Client
 from conversation_engine.domains.llm.errors import OverloadedError
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
@@ -106,8 +105,7 @@ async def houses(
         async with AsyncExitStack() as stack:
 
             async def on_server(user: str, model: str | None) -> ChatHouse:
-                token = server.token(f"{user} of {tmp_path.name}")
-                client = await stack.enter_async_context(Client(server.url, token=token))
+                client = await stack.enter_async_context(server.client(f"{user} of {tmp_path.name}"))
                 return RemoteHouse(client, name=server.url, model=model)
 
             yield on_server

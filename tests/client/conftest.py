@@ -29,7 +29,7 @@ HASTE = Patience(first_pause_seconds=0, tries=4)
 @pytest.fixture
 async def client(server: SharedServer) -> AsyncIterator[Client]:
     """Ada's."""
-    async with Client(server.url, token=server.token("ada"), patience=HASTE) as client:
+    async with server.client("ada", patience=HASTE) as client:
         yield client
 
 
