@@ -14,6 +14,7 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
+    Subquery,
     case,
     cast,
     delete,
@@ -127,11 +128,6 @@ _FOLD: Final = insert(_days).from_select(
     .join(_talks, _talks.c.id == _parts.c.conversation_id)
     .group_by(_parts.c.conversation_id, _parts.c.day),
 )
-_kept = select(
-    _days.c.conversation_id, _days.c.day, *(cast(_days.c[name], BigInteger).label(name) for name in _SUMS)
-).where(~is_one_of(_days.c.conversation_id, "changed"))
-_facts = union_all(_kept, *_NEW).subquery()
-_SAID: Final = _facts.c.user_messages > 0
 
 
 class StatisticsRepo:
@@ -194,9 +190,12 @@ class StatisticsRepo:
 
     def by_day(self, tx: Tx, scope: Scope, period: Period, changed: Sequence[ConversationId]) -> Sequence[DayRow]:
         """The days on which something was said or called, oldest first."""
-        query = (
-            _asked(select(_facts.c.day, *_sums(), *_who()), scope, period).group_by(_facts.c.day).order_by(_facts.c.day)
-        )
+        facts = _facts(scope, period)
+        has_said = facts.c.user_messages > 0
+        talks = func.count(case((has_said, facts.c.conversation_id)).distinct()).label("talks")
+        people = func.count(case((has_said, facts.c.owner_id)).distinct()).label("people")
+        query: Select[Any] = select(facts.c.day, *_sums(facts), talks, people)
+        query = query.group_by(facts.c.day).order_by(facts.c.day)
         return [
             DayRow(day=row.day, started=0, conversations=row.talks, people=row.people, sums=_sums_of(row))
             for row in tx.execute(query, {"changed": changed})
@@ -204,17 +203,16 @@ class StatisticsRepo:
 
     def total(self, tx: Tx, scope: Scope, period: Period, changed: Sequence[ConversationId]) -> Sums:
         """All days together."""
-        return _sums_of(tx.execute(_asked(select(*_sums()), scope, period), {"changed": changed}).one())
+        row: Row[Any] = tx.execute(select(*_sums(_facts(scope, period))), {"changed": changed}).one()
+        return _sums_of(row)
 
     def returns(self, tx: Tx, scope: Scope, period: Period, changed: Sequence[ConversationId]) -> Returns:
         """Who came back."""
-        days = func.count(_facts.c.day.distinct()).label("days")
-        talks = func.count(_facts.c.conversation_id.distinct()).label("talks")
+        facts = _facts(scope, period)
+        days = func.count(facts.c.day.distinct()).label("days")
+        talks = func.count(facts.c.conversation_id.distinct()).label("talks")
         each = (
-            _asked(select(_talks.c.owner_id, days, talks), scope, period)
-            .where(_SAID)
-            .group_by(_talks.c.owner_id)
-            .subquery()
+            select(facts.c.owner_id, days, talks).where(facts.c.user_messages > 0).group_by(facts.c.owner_id).subquery()
         )
         row = tx.execute(
             select(func.count(), func.count(case((each.c.days > 1, 1))), func.sum(each.c.days), func.sum(each.c.talks)),
@@ -256,21 +254,29 @@ def _in(day: ColumnElement[str], period: Period) -> tuple[ColumnElement[bool], .
     return day >= period.start.isoformat(), day < period.end.isoformat()
 
 
-def _asked(query: Select[Any], scope: Scope, period: Period) -> Select[Any]:
-    joined = _facts.join(_talks, _talks.c.id == _facts.c.conversation_id)
-    return query.select_from(joined).where(*_within(scope), *_in(_facts.c.day, period))
+def _facts(scope: Scope, period: Period) -> Subquery:
+    """Sums by conversation and day: those that are kept, and those of what changed since.
 
-
-def _sums() -> list[ColumnElement[Any]]:
-    return [
-        (func.sum(_facts.c[name], type_=_MONEY) if name == "cost" else func.sum(_facts.c[name])).label(name)
-        for name in _SUMS
+    The scope is said inside: SQLite would work all of a union out before it joined anything to it.
+    """
+    kept = [cast(_days.c[name], BigInteger).label(name) for name in _SUMS]
+    parts = [
+        select(_days.c.conversation_id, _days.c.day, *kept, _talks.c.owner_id)
+        .select_from(_talks.join(_days, _days.c.conversation_id == _talks.c.id))
+        .where(~is_one_of(_days.c.conversation_id, "changed"), *_within(scope), *_in(_days.c.day, period))
     ]
+    for new in (part.subquery() for part in _NEW):
+        joined = new.join(_talks, _talks.c.id == new.c.conversation_id)
+        columns = (*new.c, _talks.c.owner_id)
+        parts.append(select(*columns).select_from(joined).where(*_within(scope), *_in(new.c.day, period)))
+    return union_all(*parts).subquery()
 
 
-def _who() -> tuple[ColumnElement[int], ...]:
-    talks = func.count(case((_SAID, _facts.c.conversation_id)).distinct()).label("talks")
-    return talks, func.count(case((_SAID, _talks.c.owner_id)).distinct()).label("people")
+def _sums(facts: Subquery) -> tuple[ColumnElement[Any], ...]:
+    return tuple(
+        (func.sum(facts.c[name], type_=_MONEY) if name == "cost" else func.sum(facts.c[name])).label(name)
+        for name in _SUMS
+    )
 
 
 def _group(row: Row[Any]) -> Group:
