@@ -17,8 +17,8 @@ from conversation_engine.kernel.ids import ConversationId
 CONVERSATIONS_AT_ONCE: Final = 50
 MESSAGES_AT_ONCE: Final = 100
 """Of one transaction: about 10 ms, so that turns need not wait."""
-BUSY_REST_TIMES: Final = 20
-"""It rests so many times as long as a step took: it may have a twentieth of one core while turns run …"""
+BUSY_REST_TIMES: Final = 50
+"""It rests so many times as long as a step took: it may have a fiftieth of one core while turns run …"""
 QUIET_REST_TIMES: Final = 3
 """… and a quarter while none does."""
 WIPE_TRIES: Final = 50

@@ -12,8 +12,8 @@ from conversation_engine.kernel.clock import Clock
 
 AT_ONCE: Final = 200
 """Conversations of one transaction: others want to write, too."""
-REST_TIMES: Final = 20
-"""It rests so many times as long as it worked: statistics may have a twentieth of one core."""
+REST_TIMES: Final = 50
+"""It rests so many times as long as it worked: statistics may have a fiftieth of one core."""
 _log = get_logger(__name__)
 
 
