@@ -4,10 +4,13 @@ Every word is kept with the number of who may read it (`12w_hello`, and `12s_` w
 what one person may find, however much there is of others. The numbers of rows grow with the time at which something was
 said: FTS5 and a B-tree give the newest first without sorting. Triggers forget what is deleted at once; what that leaves
 on pages of FTS5 is wiped by merging (`scrub`), on PostgreSQL by vacuum.
+
+FTS5 keeps no copy of the words, which would be five times a message: to forget one it is told its words again, and the
+trigger works them out from the message (`MESSAGE_TERMS`). Whoever changes how words are found must make the index anew.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, text
 
@@ -19,6 +22,25 @@ MERGE_PAGES: Final = 500
 LAST_POSITION: Final = 16_383
 """PostgreSQL counts no further."""
 MOST_POSITIONS: Final = 255
+
+
+MESSAGE_TERMS: Final = "message_terms_of"
+"""A function that every connection to SQLite knows: of a message's content, its format, and its readers' numbers."""
+WordsOf = Callable[[str, str], tuple[Sequence[str], Sequence[str]]]
+"""Words and stems of a message's content in its format."""
+_words_of: list[WordsOf] = []
+
+
+def know_words(words_of: WordsOf) -> None:
+    """Say how words are found. Before anything is deleted from a database; the last one holds."""
+    _words_of[:] = [words_of]
+
+
+def message_terms_of(content: str, content_format: str, readers: str) -> str:
+    """What is in FTS5 of a message that these may read. Raises LookupError before `know_words`."""
+    if not _words_of:
+        raise LookupError("nobody said how words are found")
+    return _joined(readers.split(), *_words_of[0](content, content_format))
 
 
 def create_index(tx: Tx) -> None:
@@ -33,12 +55,27 @@ def drop_index(tx: Tx) -> None:
         tx.execute(text(statement))
 
 
-def stored_terms(tx: Tx, readers: Sequence[int], words: Sequence[str], stems: Sequence[str]) -> str:
-    """What is kept of a message that these may read. Of letters and digits only."""
-    own = [f"{reader}w_{word}" for reader in readers for word in words]
-    own += [f"{reader}s_{stem}" for reader in readers for stem in stems]
+class Terms(NamedTuple):
+    """What a message is found by."""
+
+    number: int
+    readers: Sequence[int]
+    words: Sequence[str]
+    stems: Sequence[str]
+
+
+def put(tx: Tx, found: Sequence[Terms]) -> None:
+    """Put words into FTS5. Nothing to do on PostgreSQL, where `kept_terms` are in the index."""
+    if found and tx.dialect.name == "sqlite":
+        rows = [(one.number, _joined(map(str, one.readers), one.words, one.stems)) for one in found]
+        tx.exec_driver_sql("INSERT INTO message_fts(rowid, terms) VALUES (?, ?)", rows)
+
+
+def kept_terms(tx: Tx, found: Terms) -> str:
+    """What a row of `message_terms` keeps: on PostgreSQL the words, on SQLite who may find them."""
+    _, readers, words, stems = found
     if tx.dialect.name == "sqlite":
-        return " ".join(own)
+        return " ".join(map(str, readers))
     places: dict[str, list[str]] = {}
     for reader in readers:
         for place, word in enumerate(words, start=1):
@@ -46,6 +83,13 @@ def stored_terms(tx: Tx, readers: Sequence[int], words: Sequence[str], stems: Se
         for place, stem in enumerate(stems, start=1):
             places.setdefault(f"{reader}s_{stem}", []).append(str(min(place, LAST_POSITION)))
     return " ".join(f"'{term}':{','.join(at[:MOST_POSITIONS])}" for term, at in places.items())
+
+
+def _joined(readers: Iterable[str], words: Sequence[str], stems: Sequence[str]) -> str:
+    """Of letters, digits and `_` only."""
+    numbers = list(readers)
+    own = [f"{reader}w_{word}" for reader in numbers for word in words]
+    return " ".join([*own, *(f"{reader}s_{stem}" for reader in numbers for stem in stems)])
 
 
 def search_text(tx: Tx, reader: int, parts: Sequence[tuple[str, Sequence[str]]]) -> str:
@@ -150,14 +194,14 @@ _FIND: Final = {
 }
 _CREATE: Final = {
     "sqlite": (
-        "CREATE VIRTUAL TABLE message_fts USING fts5(terms, content='message_terms', content_rowid='number', "
-        "tokenize=\"ascii tokenchars '_'\")",
+        "CREATE VIRTUAL TABLE message_fts USING fts5(terms, content='', tokenize=\"ascii tokenchars '_'\")",
         "CREATE TABLE message_fts_gone (messages INTEGER NOT NULL)",
         "INSERT INTO message_fts_gone VALUES (0)",
-        "CREATE TRIGGER message_terms_inserted AFTER INSERT ON message_terms BEGIN "
-        "INSERT INTO message_fts(rowid, terms) VALUES (new.number, new.terms); END",
-        "CREATE TRIGGER message_terms_deleted AFTER DELETE ON message_terms BEGIN "
-        "INSERT INTO message_fts(message_fts, rowid, terms) VALUES ('delete', old.number, old.terms); "
+        "CREATE TRIGGER message_terms_forgotten BEFORE DELETE ON messages "
+        "WHEN EXISTS (SELECT 1 FROM message_terms WHERE message_id = old.id) BEGIN "
+        "INSERT INTO message_fts(message_fts, rowid, terms) "
+        f"SELECT 'delete', number, {MESSAGE_TERMS}(old.content, old.content_format, terms) "
+        "FROM message_terms WHERE message_id = old.id; "
         "UPDATE message_fts_gone SET messages = messages + 1; END",
     ),
     # Without `fastupdate` a search never has to read through what was written lately.
@@ -165,7 +209,7 @@ _CREATE: Final = {
 }
 _DROP: Final = {
     "sqlite": (
-        *(f"DROP TRIGGER message_terms_{name}" for name in ("inserted", "deleted")),
+        "DROP TRIGGER message_terms_forgotten",
         "DROP TABLE message_fts",
         "DROP TABLE message_fts_gone",
     ),

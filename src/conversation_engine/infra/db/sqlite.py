@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 from conversation_engine.infra.db.compiled import share_compiled
 from conversation_engine.infra.db.database import PoolStanding, Tx
 from conversation_engine.infra.db.errors import DatabaseUnavailableError
+from conversation_engine.infra.db.finding import MESSAGE_TERMS, message_terms_of
 from conversation_engine.infra.db.joined import carried, waiting
 from conversation_engine.infra.db.threads import WorkerThreads
 
@@ -43,6 +44,7 @@ def make_engine(url: str) -> Engine:
 
 
 def _set_up_connection(connection: sqlite3.Connection, _record: object) -> None:
+    connection.create_function(MESSAGE_TERMS, 3, message_terms_of, deterministic=True)
     connection.isolation_level = None  # BEGIN is ours to say: the driver's own opens transactions too late
     for pragma in (
         f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",

@@ -1,6 +1,5 @@
 """Every query of searching, but for the index itself: `infra.db.finding`."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -8,10 +7,10 @@ from sqlalchemy import ColumnElement, Row, func, insert, select, update
 
 from conversation_engine.domains.conversations.models import ConversationModel, MessageModel
 from conversation_engine.infra.db.database import Tx
-from conversation_engine.infra.db.finding import find, is_anything_gone, scrub, search_text, stored_terms
+from conversation_engine.infra.db.finding import Terms, find, is_anything_gone, kept_terms, put, scrub, search_text
 from conversation_engine.infra.db.functions import upsert_into
 from conversation_engine.insights.search.models import MessageTermsModel, SearchMarkModel, SearchReaderModel
-from conversation_engine.insights.search.terms import text_of
+from conversation_engine.insights.search.terms import said_in
 from conversation_engine.insights.search.types import Reader, Said, SearchFilter, Spot, Term
 from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
 
@@ -127,16 +126,17 @@ class SearchRepo:
             if not self._move(tx, conversation_id, before, through):
                 return False
         numbers = self._numbers(tx, {reader for one in learned for reader in one.readers})
-        rows = [
-            {
-                "number": number,
-                "message_id": one.message_id,
-                "terms": stored_terms(tx, sorted(numbers[who] for who in one.readers), one.words, one.stems),
-            }
+        found = {
+            one.message_id: Terms(number, sorted(numbers[who] for who in one.readers), one.words, one.stems)
             for one, number in zip(learned, self._free(tx, [one.number for one in learned]), strict=True)
-        ]
-        if rows:
+        }
+        if found:
+            rows = [
+                {"number": one.number, "message_id": message_id, "terms": kept_terms(tx, one)}
+                for message_id, one in found.items()
+            ]
             tx.execute(insert(_terms), rows)
+            put(tx, list(found.values()))
         return True
 
     def is_anything_gone(self, tx: Tx) -> bool:
@@ -200,7 +200,7 @@ def _said(row: Row[Any]) -> Said:
         owner_id=row.owner_id,
         sequence_number=row.sequence_number,
         role=row.role,
-        text=row.content if row.content_format == "text" else text_of(json.loads(row.content)),
+        text=said_in(row.content, row.content_format),
         created_at=row.created_at,
         title=row.title,
         type=row.type,

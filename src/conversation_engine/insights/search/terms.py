@@ -1,5 +1,6 @@
 """What a message is found by, and whether and where a text has it: the same rule for the index and for what is new."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,17 @@ def text_of(content: Any) -> str:
     if isinstance(content, list):
         return "\n".join(filter(None, map(text_of, content)))
     return text_of(content.get("text", content.get("parts"))) if isinstance(content, dict) else ""
+
+
+def said_in(content: str, content_format: str) -> str:
+    """The text of a message as it is stored."""
+    return content if content_format == "text" else text_of(json.loads(content))
+
+
+def words_and_stems(content: str, content_format: str) -> tuple[list[str], list[str]]:
+    """What is in the index of a message as it is stored."""
+    words = read(said_in(content, content_format))
+    return [word.folded for word in words], [word.stem for word in words]
 
 
 def read(text: str) -> list[Word]:
