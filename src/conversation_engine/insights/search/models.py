@@ -30,7 +30,7 @@ class SearchMarkModel(Base):
 
 
 class MessageTermsModel(Base):
-    """The words of a message, each with the numbers of its readers; on SQLite, where FTS5 has the words, the numbers."""
+    """The words of a message, each with its readers' numbers; on SQLite the numbers alone: FTS5 has the words."""
 
     __tablename__ = "message_terms"
     __table_args__ = ({"info": {"relearned": True}},)
