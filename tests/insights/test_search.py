@@ -12,9 +12,10 @@ from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.metadata import schema
 from conversation_engine.infra.audit.types import AuditFilter
 from conversation_engine.infra.ids import new_id
+from conversation_engine.infra.words.messages import read, text_of
 from conversation_engine.insights.search import service
 from conversation_engine.insights.search.errors import NothingSoughtError
-from conversation_engine.insights.search.terms import places, read, snippet, sought, text_of
+from conversation_engine.insights.search.terms import places, snippet, sought
 from conversation_engine.insights.search.types import Order, SearchFilter, Whose
 from conversation_engine.kernel.errors import InvalidCursorError, InvalidInputError
 from conversation_engine.kernel.ids import MessageId, UserId

@@ -14,12 +14,10 @@ from conversation_engine.domains.retrieval import models as retrieval
 from conversation_engine.domains.users import models as users
 from conversation_engine.infra.audit import models as audit
 from conversation_engine.infra.db.base import Base
-from conversation_engine.infra.db.finding import know_words
 from conversation_engine.infra.idempotency import models as idempotency
 from conversation_engine.infra.jobs import models as jobs
 from conversation_engine.infra.outbox import models as outbox
 from conversation_engine.insights.search import models as search
-from conversation_engine.insights.search.terms import words_and_stems
 from conversation_engine.insights.statistics import models as statistics
 from conversation_engine.insights.warehouse import models as warehouse
 from conversation_engine.people.shares import models as shares
@@ -44,8 +42,6 @@ _TABLES_ARE_REGISTERED_BY = (
     users,
     warehouse,
 )
-
-know_words(words_and_stems)
 
 SEARCH_INDEXES: Final = (
     "chunk_fts",

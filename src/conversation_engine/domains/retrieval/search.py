@@ -12,7 +12,6 @@ from conversation_engine.domains.llm.errors import ModelError
 from conversation_engine.domains.retrieval.index.ports import SearchIndex
 from conversation_engine.domains.retrieval.index.scoring import DEPTH
 from conversation_engine.domains.retrieval.ports import Reranker
-from conversation_engine.domains.retrieval.terms import term_of, terms_of, words_of
 from conversation_engine.domains.retrieval.types import (
     Hit,
     IndexHit,
@@ -25,6 +24,7 @@ from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.observability.catalogue import CACHE_LOOKUPS, SEARCH_COSINE, SEARCH_SECONDS, SEARCHES
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.observability.recording import SILENCE, Recorder
+from conversation_engine.infra.words.terms import term_of, terms_of, words_of
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.text import checked_text

@@ -9,13 +9,14 @@ FTS5 keeps no copy of the words, which would be five times a message: to forget 
 trigger works them out from the message (`MESSAGE_TERMS`). Whoever changes how words are found must make the index anew.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, text
 
 from conversation_engine.infra.db.base import IdType
 from conversation_engine.infra.db.database import Tx
+from conversation_engine.infra.words.messages import words_and_stems
 
 MERGE_PAGES: Final = 500
 """Pages that one step of wiping may write: about 20 ms, so that turns need not wait."""
@@ -26,21 +27,11 @@ MOST_POSITIONS: Final = 255
 
 MESSAGE_TERMS: Final = "message_terms_of"
 """A function that every connection to SQLite knows: of a message's content, its format, and its readers' numbers."""
-WordsOf = Callable[[str, str], tuple[Sequence[str], Sequence[str]]]
-"""Words and stems of a message's content in its format."""
-_words_of: list[WordsOf] = []
-
-
-def know_words(words_of: WordsOf) -> None:
-    """Say how words are found. Before anything is deleted from a database; the last one holds."""
-    _words_of[:] = [words_of]
 
 
 def message_terms_of(content: str, content_format: str, readers: str) -> str:
-    """What is in FTS5 of a message that these may read. Raises LookupError before `know_words`."""
-    if not _words_of:
-        raise LookupError("nobody said how words are found")
-    return _joined(readers.split(), *_words_of[0](content, content_format))
+    """What is in FTS5 of a message that these may read."""
+    return _joined(readers.split(), *words_and_stems(content, content_format))
 
 
 def create_index(tx: Tx) -> None:

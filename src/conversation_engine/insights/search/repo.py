@@ -9,8 +9,8 @@ from conversation_engine.domains.conversations.models import ConversationModel, 
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.db.finding import Terms, find, is_anything_gone, kept_terms, put, scrub, search_text
 from conversation_engine.infra.db.functions import upsert_into
+from conversation_engine.infra.words.messages import said_in
 from conversation_engine.insights.search.models import MessageTermsModel, SearchMarkModel, SearchReaderModel
-from conversation_engine.insights.search.terms import said_in
 from conversation_engine.insights.search.types import Reader, Said, SearchFilter, Spot, Term
 from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
 

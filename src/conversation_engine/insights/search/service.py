@@ -10,9 +10,10 @@ from uuid import UUID
 from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.audit.types import Deed
 from conversation_engine.infra.db.database import Database, Tx
+from conversation_engine.infra.words.messages import read
 from conversation_engine.insights.search.errors import NothingSoughtError
 from conversation_engine.insights.search.repo import SearchRepo
-from conversation_engine.insights.search.terms import places, read, snippet, sought
+from conversation_engine.insights.search.terms import places, snippet, sought
 from conversation_engine.insights.search.types import (
     MOST_HITS,
     Found,

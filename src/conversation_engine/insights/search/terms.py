@@ -1,56 +1,17 @@
 """What a message is found by, and whether and where a text has it: the same rule for the index and for what is new."""
 
-import json
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-from conversation_engine.domains.retrieval.terms import TERM_LIMIT_CHARACTERS, term_of, words_of
+from conversation_engine.infra.words.messages import Word, fold
+from conversation_engine.infra.words.terms import term_of, words_of
 from conversation_engine.insights.search.types import MOST_TERMS, Kind, Term
 
-INDEXED_CHARACTERS: Final = 20_000
-"""Of one message: what comes after them is not found."""
 SNIPPET_CHARACTERS: Final = 240
 BEFORE_CHARACTERS: Final = 60
 """How much a snippet shows before what was sought."""
 _PART = re.compile(r'"([^"]*)"?|(\S+)')
-
-
-class Word(NamedTuple):
-    """A word of a text."""
-
-    folded: str
-    stem: str
-    start: int
-    end: int
-
-
-def text_of(content: Any) -> str:
-    """What a message says: its text, or the texts of its parts."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "\n".join(filter(None, map(text_of, content)))
-    return text_of(content.get("text", content.get("parts"))) if isinstance(content, dict) else ""
-
-
-def said_in(content: str, content_format: str) -> str:
-    """The text of a message as it is stored."""
-    return content if content_format == "text" else text_of(json.loads(content))
-
-
-def words_and_stems(content: str, content_format: str) -> tuple[list[str], list[str]]:
-    """What is in the index of a message as it is stored."""
-    words = read(said_in(content, content_format))
-    return [word.folded for word in words], [word.stem for word in words]
-
-
-def read(text: str) -> list[Word]:
-    """The words of a text, in order."""
-    found = ((_fold(word), word, start, end) for word, start, end in words_of(text[:INDEXED_CHARACTERS]))
-    return [Word(folded, _stem(word) or folded, start, end) for folded, word, start, end in found if folded]
 
 
 def sought(query: str) -> list[Term]:
@@ -87,7 +48,7 @@ def _cut(text: str, start: int, end: int, spans: Sequence[tuple[int, int]]) -> t
 
 
 def _terms(quoted: str, plain: str) -> Iterator[Term]:
-    words = tuple(folded for word, _, _ in words_of(quoted or plain) if (folded := _fold(word)))
+    words = tuple(folded for word, _, _ in words_of(quoted or plain) if (folded := fold(word)))
     if not words:
         return
     if plain.endswith("*"):
@@ -97,8 +58,8 @@ def _terms(quoted: str, plain: str) -> Iterator[Term]:
     elif quoted or len(words) > 1:
         yield Term(kind=Kind.PHRASE, words=words)
     else:
-        [(word, _, _)] = [found for found in words_of(plain) if _fold(found[0])]
-        yield Term(kind=Kind.WORD, words=(_stem(word) or words[0],))
+        [(word, _, _)] = [found for found in words_of(plain) if fold(found[0])]
+        yield Term(kind=Kind.WORD, words=(term_of(word) or words[0],))
 
 
 def _places_of(term: Term, words: Sequence[Word]) -> Iterator[tuple[int, int]]:
@@ -122,17 +83,3 @@ def _joined(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             joined.append((start, end))
     return joined
-
-
-@lru_cache(maxsize=65_536)
-def _fold(word: str) -> str:
-    folded = word.casefold()
-    if not folded.isascii():
-        folded = "".join(c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c)).casefold()
-        folded = unicodedata.normalize("NFC", folded)
-    return "".join(c for c in folded if c.isalnum())[:TERM_LIMIT_CHARACTERS]
-
-
-def _stem(word: str) -> str:
-    """Of a word that every text has, nothing: it is found as it is."""
-    return term_of(word)

@@ -16,7 +16,6 @@ from conversation_engine.domains.retrieval.index.ports import SearchIndex
 from conversation_engine.domains.retrieval.parsing.outcome import OUR_FAULT, Parsed, document_error
 from conversation_engine.domains.retrieval.parsing.process import DocumentParser
 from conversation_engine.domains.retrieval.repo import ChunkRepo, CollectionRepo, DocumentRepo, with_heading
-from conversation_engine.domains.retrieval.terms import terms_of
 from conversation_engine.domains.retrieval.types import (
     CollectionId,
     Document,
@@ -29,6 +28,7 @@ from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.jobs.types import Job, NewJob
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.words.terms import terms_of
 from conversation_engine.kernel.clock import Clock
 
 INGEST: Final = "ingest_document"

@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.words.messages import read
 from conversation_engine.insights.search.repo import Lag, Learned, SearchRepo
 from conversation_engine.insights.search.service import number_of
-from conversation_engine.insights.search.terms import read
 from conversation_engine.insights.search.types import Said
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId

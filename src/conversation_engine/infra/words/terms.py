@@ -59,13 +59,19 @@ def _pieces(word: str, start: int) -> Iterator[tuple[str, int, int]]:
         yield word[at:], start + at, start + len(word)
 
 
+def without_accents(word: str) -> str:
+    """In lower case, too."""
+    folded = word.casefold()
+    if folded.isascii():
+        return folded
+    bare = "".join(c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c))
+    return unicodedata.normalize("NFC", bare.casefold())
+
+
 @lru_cache(maxsize=65_536)
 def term_of(word: str) -> str:
     """The term of one word; empty for a stop word."""
-    folded = word.casefold()
-    if not folded.isascii():
-        folded = "".join(c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c)).casefold()
-        folded = unicodedata.normalize("NFC", folded)
+    folded = without_accents(word)
     folded = re.sub(r"['’].*", "", folded) if len(folded) > 2 and folded[1] not in "'’" else folded
     letters = "".join(c for c in folded if c.isalnum())
     if not letters or letters in STOP_WORDS:

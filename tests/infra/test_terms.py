@@ -3,7 +3,7 @@
 import pytest
 
 from conversation_engine.domains.retrieval.search import highlights
-from conversation_engine.domains.retrieval.terms import STOP_WORDS, term_of, terms_of, words_of
+from conversation_engine.infra.words.terms import STOP_WORDS, term_of, terms_of, words_of
 
 
 class TestTermsOf:

@@ -1,0 +1,1 @@
+"""What texts and messages are found by."""
