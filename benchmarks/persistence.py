@@ -85,6 +85,8 @@ async def _over_floor(store: Store, speaker: Talker, sizes: Sizes) -> list[Bar]:
         for name, turn in turns.items():
             times[name].append(await _course(turn, turns_each))
     messages = 4 * turns_each * sizes.rounds
+    await speaker.engine.insights.indexer.index()  # what is kept of messages beside them counts, whenever it is written
+    await speaker.engine.insights.folder.fold()
     overhead = (store.size() - empty_bytes) / messages - _TEXT_BYTES
     statements = {name: await _statements(speaker, turns[name]) for name in ("store path", "whole turn")}
     bars, rows = [], []
