@@ -56,7 +56,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupSch
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer's shell sets must not decide what a test sees."""
-    for name in [name for name in os.environ if name.startswith("CE_")]:
+    for name in [name for name in os.environ if name.startswith(("CE_", "OTEL_"))]:
         monkeypatch.delenv(name)
 
 

@@ -6,11 +6,12 @@ To add one, write it and put it into `checks_of`.
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
+from urllib.parse import urlsplit
 
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.engine.hosted import place_of
@@ -22,6 +23,7 @@ from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.db.limits import connection_limit
 from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.infra.jobs.service import JobQueue
+from conversation_engine.infra.observability.opening import endpoint_of, trouble_of
 from conversation_engine.kernel.clock import SystemClock
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.kernel.ids import UserId
@@ -82,6 +84,7 @@ async def checks_of(place: Installation, *, models: Sequence[str]) -> Sequence[C
         partial(check_connections, place.database, settings),
         partial(check_jobs, place.database, settings),
         partial(check_warehouse, place.database, settings),
+        check_traces,
         *(partial(check_model, llm, place.database, name) for name in await _models_in_use(llm, settings)),
         partial(check_providers, llm, settings),
     ]
@@ -181,6 +184,16 @@ async def check_warehouse(database: Database, settings: Settings) -> Sequence[Fi
     told = f"It has {sessions} sessions and {messages} messages; {standing.waiting} changes wait."
     advice = "" if standing.is_watched else " Changes are not noted: run `convo warehouse init`."
     return [Finding(what="warehouse", is_well=standing.is_watched, sentence=told + advice)]
+
+
+async def check_traces(environment: Mapping[str, str] = os.environ) -> Sequence[Finding]:
+    """Where traces are sent to, or why they are not; nothing where none are wanted."""
+    endpoint = endpoint_of(environment)
+    if endpoint is None:
+        return []
+    trouble = trouble_of(environment)
+    told = f"Sent to {urlsplit(endpoint).netloc.rpartition('@')[2]} over OTLP; nobody asked whether it takes them."
+    return [Finding(what="traces", is_well=trouble is None, sentence=trouble or told)]
 
 
 async def check_model(llm: LlmService, database: Database, name: str) -> Sequence[Finding]:

@@ -10,7 +10,7 @@ from conversation_engine.domains.llm.ports import ModelProvider
 from conversation_engine.engine.dialects import make_dialects
 from conversation_engine.engine.documents import make_retrieval
 from conversation_engine.engine.insights import make_insights
-from conversation_engine.engine.metering import Meter, alert_counter, make_metrics
+from conversation_engine.engine.metering import Meter, alert_counter, make_observers
 from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.moving import make_moves
 from conversation_engine.engine.settings import Settings
@@ -66,10 +66,9 @@ class ConversationEngine:
         `listeners` hear of events, such as a budget that runs out: see `docs/limits.md`.
         `embedder` is used in place of the one that CE_EMBEDDING_MODEL names.
         """
-        self.settings = settings or Settings()
-        self.clock = clock or SystemClock()
+        self.settings, self.clock = settings or Settings(), clock or SystemClock()
         self.database = open_database(self.settings.resolved_database_url, self.settings)
-        self.metrics = make_metrics(self.settings)
+        self.metrics, self.tracer = make_observers(self.settings)
         self.audit = AuditLog(self.database, clock=self.clock)
         self.jobs = JobQueue(self.database, clock=self.clock, settings=self.settings, recorder=self.metrics)
         self.insights = make_insights(self, settings=self.settings)
@@ -79,7 +78,7 @@ class ConversationEngine:
         self._outbox = make_outbox(self, [alert_counter(self.metrics), *listeners])
         self.budgets = make_budgets(self, self._outbox, self._signals)
         self._catalog = make_catalog(self.settings, providers or {})
-        self.llm = make_llm(self.settings, self._catalog, self.clock, self.metrics)
+        self.llm = make_llm(self.settings, self._catalog, self.clock, self.metrics, tracer=self.tracer)
         books = make_embedding_books(self, self.llm, self.budgets)
         self.embeddings = EmbeddingService(embedder) if embedder else make_embeddings(self.settings, books)
         self.retrieval = make_retrieval(self)
@@ -96,6 +95,7 @@ class ConversationEngine:
             jobs=self.jobs,
             reader=reader,
             recorder=self.metrics,
+            tracer=self.tracer,
         )
         self.conversations, self.pins = write_path.conversations, write_path.pins
         self.turns: TurnService = write_path.turns
@@ -140,6 +140,7 @@ class ConversationEngine:
         await self._catalog.aclose()
         await self.embeddings.aclose()
         await self.database.aclose()
+        await self.tracer.aclose()
 
     async def is_database_ready(self) -> bool:
         """Whether the store answers."""

@@ -28,7 +28,9 @@ from conversation_engine.infra.observability.catalogue import (
 )
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.observability.metrics import Metrics, Readings
+from conversation_engine.infra.observability.opening import open_tracer
 from conversation_engine.infra.observability.recording import Recorder
+from conversation_engine.infra.observability.tracing import Tracer
 from conversation_engine.infra.outbox.types import EventListener, OutboxEvent
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.turns.metering import PASSING
@@ -54,6 +56,11 @@ class MeteredParts(Protocol):
     llm: LlmService
     jobs: JobQueue
     rates: RateLimiter
+
+
+def make_observers(settings: Settings) -> tuple[Metrics, Tracer]:
+    """Who takes notes of what happens. Raises BadBudgetError."""
+    return make_metrics(settings), open_tracer()
 
 
 def make_metrics(settings: Settings) -> Metrics:

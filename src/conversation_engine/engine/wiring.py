@@ -45,6 +45,7 @@ from conversation_engine.infra.db.opening import backend_of
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.observability.recording import SILENCE, Recorder
+from conversation_engine.infra.observability.tracing import NO_TRACES, Tracer
 from conversation_engine.infra.rates.failover import FailoverWindows
 from conversation_engine.infra.rates.memory import MemoryWindows
 from conversation_engine.infra.rates.ports import RateWindows
@@ -191,11 +192,18 @@ def make_rates(settings: Settings, clock: Clock, recorder: Recorder = SILENCE) -
     return RateLimiter(windows, rules, recorder=recorder)
 
 
-def make_llm(settings: Settings, catalog: ModelCatalog, clock: Clock, recorder: Recorder = SILENCE) -> LlmService:
+def make_llm(
+    settings: Settings,
+    catalog: ModelCatalog,
+    clock: Clock,
+    recorder: Recorder = SILENCE,
+    *,
+    tracer: Tracer = NO_TRACES,
+) -> LlmService:
     """The door to models. Raises BadModelSettingError where a setting names a service that there is not."""
     for setting, name in models_by_setting(settings):
         catalog.check_setting(setting, name)
-    return LlmService(catalog, clock=clock, settings=settings, recorder=recorder)
+    return LlmService(catalog, clock=clock, settings=settings, recorder=recorder, tracer=tracer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +229,7 @@ def make_turns(
     jobs: JobQueue,
     reader: QuestionReader,
     recorder: Recorder,
+    tracer: Tracer,
 ) -> "WritePath":
     """The write path over one database."""
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
@@ -244,6 +253,10 @@ def make_turns(
         jobs=jobs,
         reader=reader,
     )
+    summaries, words = SummaryService(), WordService()
+    assemble = AssembleStep(
+        database, conversations=conversations, pins=pins, summaries=summaries, words=words, llm=llm, settings=settings
+    )
     turns = TurnService(
         database,
         conversations=conversations,
@@ -253,19 +266,12 @@ def make_turns(
         ledger=ledger,
         signals=signals,
         budgets=budgets,
-        retrieve=RetrieveStep(retrieval, resolver=StandaloneQuestions(reader), clock=clock),
-        assemble=AssembleStep(
-            database,
-            conversations=conversations,
-            pins=pins,
-            summaries=SummaryService(),
-            words=WordService(),
-            llm=llm,
-            settings=settings,
-        ),
+        retrieve=RetrieveStep(retrieval, resolver=StandaloneQuestions(reader), clock=clock, tracer=tracer),
+        assemble=assemble,
         chores=chores,
         on_used=token_counter(rates) if rates.counts_tokens else None,
         recorder=recorder,
+        tracer=tracer,
     )
     return WritePath(conversations=conversations, pins=pins, turns=turns, side_calls=calls)
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from conversation_engine.domains.context.types import Window
 from conversation_engine.turns.evidence import with_evidence
+from conversation_engine.turns.metering import TurnMeter
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.retrieve import RetrieveStep
@@ -12,7 +13,8 @@ from conversation_engine.turns.steps.retrieve import RetrieveStep
 class Briefing:
     """retrieve → assemble: for whoever runs a turn, and for whoever has to know what its lost process had asked."""
 
-    def __init__(self, *, retrieve: RetrieveStep, assemble: AssembleStep) -> None:
+    def __init__(self, *, retrieve: RetrieveStep, assemble: AssembleStep, meter: TurnMeter) -> None:
+        self._meter = meter
         self._retrieve = retrieve
         self._assemble = assemble
 
@@ -28,6 +30,10 @@ class Briefing:
 
     async def assembled(self, run: TurnRun) -> Window:
         """The window alone; a second time, a smaller one. What was looked up has a room of its own beside it."""
+        with self._meter.step("turn.assemble"):
+            return await self._assembled(run)
+
+    async def _assembled(self, run: TurnRun) -> Window:
         evidence, card = run.evidence, run.card
         if evidence is None:
             run.window = await self._assemble(run)

@@ -12,6 +12,7 @@ from conversation_engine.infra.observability.catalogue import (
     TURNS,
 )
 from conversation_engine.infra.observability.recording import OTHER, Recorder
+from conversation_engine.infra.observability.tracing import CONVERSATION_ID, NO_SPAN, NO_TRACES, TURN_ID, Span, Tracer
 from conversation_engine.turns.evidence import Evidence, citations
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.types import Turn, TurnDetail
@@ -21,14 +22,34 @@ PASSING: Final = "passing"
 
 
 class TurnMeter:
-    """Notes how turns end."""
+    """Notes how turns end, and the steps on their way."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, tracer: Tracer = NO_TRACES) -> None:
         self._recorder = recorder
+        self._tracer = tracer
 
-    def note_end(self, run: TurnRun, detail: TurnDetail) -> None:
+    def step(self, name: str) -> Span:
+        """A step is about to be taken."""
+        return self._tracer.span(name)
+
+    def span_of(self, turn: Turn) -> Span:
+        """A turn is about to run."""
+        span = self._tracer.span("turn")
+        self.note_whose(span, turn)
+        return span
+
+    def note_whose(self, span: Span, turn: Turn) -> None:
+        """This is a part of that turn."""
+        if self._tracer.is_on:
+            span.tell({CONVERSATION_ID: turn.conversation_id, TURN_ID: turn.id, "convo.turn.state": turn.state.value})
+
+    def note_end(self, run: TurnRun, detail: TurnDetail, span: Span = NO_SPAN) -> None:
         """A turn that ran here was recorded."""
         self._note(detail, run.conversation.type)
+        if self._tracer.is_on:
+            span.tell({"convo.turn.state": detail.turn.state.value, "convo.turn.is_fallback": run.is_fallback or None})
+            if detail.turn.error is not None:
+                span.fail(detail.turn.error.code)
         if run.is_fallback:
             self._recorder.add(FALLBACK_REPLIES)
         if run.evidence is not None:

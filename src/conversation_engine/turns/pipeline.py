@@ -8,6 +8,7 @@ from conversation_engine.domains.llm.errors import ContextTooLongError, ModelErr
 from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.observability.tracing import Span
 from conversation_engine.kernel.errors import EngineError, InternalError
 from conversation_engine.turns.briefing import Briefing
 from conversation_engine.turns.evidence import NOT_IN_THE_DOCUMENTS, findings
@@ -56,25 +57,37 @@ class TurnPipeline:
 
         Returns the turn that was next in line: it started in the same transaction, under `lease()`.
         """
+        with self._meter.span_of(run.turn) as span:
+            await self._answer(run)
+            crash_point("generate.after_last_word")
+            return await self._end(run, span, holder=holder, lease=lease)
+
+    async def _answer(self, run: TurnRun) -> None:
         try:
             window = await self._brief(run)
             if window is None:
                 self._say_so(run)
             else:
                 await self._cover(run, window)
-                await self._generate(run)
+                await self._said(run)
             if run.is_prompt_too_long:
                 await self._brief.assembled(run)
-                await self._generate(run)
+                await self._said(run)
         except EngineError as error:
             run.error = error
         except Exception:  # noqa: BLE001 - a defect of ours must end the turn, not leave it running
             _log.exception("turn.crashed", turn_id=run.turn.id)
             run.error = InternalError()
-        crash_point("generate.after_last_word")
+
+    async def _said(self, run: TurnRun) -> None:
+        with self._meter.step("turn.generate"):
+            await self._generate(run)
+
+    async def _end(self, run: TurnRun, span: Span, *, holder: str, lease: Callable[[], Lease | None]) -> TurnRun | None:
         await self._reply_log.settle(run.live)
         self._stand_in(run)
-        recorded = await self._recorded(_ending(run, holder=holder, title=self._title(run)), lease)
+        with self._meter.step("turn.record"):
+            recorded = await self._recorded(_ending(run, holder=holder, title=self._title(run)), lease)
         if recorded is None:
             run.live.abandon()
             _log.warning("turn.lost", turn_id=run.turn.id)
@@ -82,7 +95,7 @@ class TurnPipeline:
         crash_point("record.after_commit")
         run.live.end(TurnEnded(detail=recorded.detail, offset=run.live.length))
         _log_end(run, recorded.detail)
-        self._meter.note_end(run, recorded.detail)
+        self._meter.note_end(run, recorded.detail, span)
         return recorded.successor
 
     def _say_so(self, run: TurnRun) -> None:

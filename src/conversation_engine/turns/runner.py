@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from contextvars import Context
 from datetime import timedelta
 
 from conversation_engine.domains.conversations.service import ConversationService
@@ -88,7 +89,7 @@ class TurnRunner:
             on_durable=lambda turn_id: signals.publish(turn_topic(turn_id)),
         )
         books = CallBooks(conversations=conversations, llm=llm, spending=spending)
-        brief = Briefing(retrieve=retrieve, assemble=assemble)
+        brief = Briefing(retrieve=retrieve, assemble=assemble, meter=meter)
         record = RecordStep(
             database, conversations=conversations, llm=llm, clock=clock, line=line, spending=spending, books=books
         )
@@ -161,12 +162,12 @@ class TurnRunner:
         expires_at = self._clock.now() + timedelta(seconds=self._settings.lease_seconds)
         return Lease(holder=self._holder, expires_at=expires_at)
 
-    def run(self, run: TurnRun) -> None:
-        """Take a turn to its end, in the background."""
+    def run(self, run: TurnRun, context: Context | None = None) -> None:
+        """Take a turn to its end, in the background, as a part of what is going on; else in a `context` of its own."""
         turn_id = run.turn.id
         self._lose(turn_id)  # an earlier reply, of which we thought that its process had died: it was we, and slow
         self._runs[turn_id] = run
-        self._tasks[turn_id] = task = asyncio.create_task(self._drive(run), name=f"turn-{turn_id}")
+        self._tasks[turn_id] = task = asyncio.create_task(self._drive(run), name=f"turn-{turn_id}", context=context)
         task.add_done_callback(lambda done: self._forget(turn_id, done))
         if self._is_grace_over:
             run.stop(TurnState.INTERRUPTED)
@@ -193,7 +194,7 @@ class TurnRunner:
 
     def _run_successor(self, run: TurnRun) -> None:
         crash_point("line.after_commit")
-        self.run(run)
+        self.run(run, Context())  # neither lines of the log nor traces are to take it for a part of the turn before
 
     def _make_pipeline(
         self, llm: LlmService, *, books: CallBooks, brief: Briefing, record: RecordStep, meter: TurnMeter

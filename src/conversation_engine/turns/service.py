@@ -20,6 +20,7 @@ from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.recording import SILENCE, Recorder
+from conversation_engine.infra.observability.tracing import NO_TRACES, Tracer
 from conversation_engine.infra.signals.ports import Signals
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId, parse_id
@@ -71,12 +72,12 @@ class TurnService:
         retrieve: RetrieveStep,
         on_used: OnUsed | None = None,
         recorder: Recorder = SILENCE,
+        tracer: Tracer = NO_TRACES,
     ) -> None:
         """`on_used` hears of every turn that has ended here, and how many tokens it took."""
         self._database, self._ledger = database, ledger
-        self._conversations = conversations
-        self._llm, self._budgets = llm, budgets
-        self._settings, self._meter = settings, TurnMeter(recorder)
+        self._conversations, self._llm, self._budgets = conversations, llm, budgets
+        self._settings, self._meter = settings, TurnMeter(recorder, tracer)
         self._repo = TurnRepo()
         # A reply that breaks in the middle is paid, and so is the one that is begun in its place.
         calls = 2 if settings.on_broken_reply == "retry" else 1
@@ -335,7 +336,9 @@ class TurnService:
 
     async def _admitted(self, new: NewTurn, policy: BusyPolicy) -> Turn:
         try:
-            admission = await self._admit(new, lease=self._runner.lease, policy=policy)
+            with self._meter.step("turn.admit") as span:
+                admission = await self._admit(new, lease=self._runner.lease, policy=policy)
+                self._meter.note_whose(span, admission.turn)
         except OverBudgetError as refused:
             await self._budgets.tell_of_refusal(refused)
             raise

@@ -1,7 +1,8 @@
 """What is noted of model calls, for those who watch the service."""
 
+from conversation_engine.domains.llm.calling import ModelCall, Outcome
 from conversation_engine.domains.llm.errors import CircuitOpenError, ModelError
-from conversation_engine.domains.llm.types import Attempt, ModelCard
+from conversation_engine.domains.llm.types import NO_CONVERSATION, Attempt, ModelCard
 from conversation_engine.infra.observability.catalogue import (
     CALL_REFUSALS,
     FALLBACKS,
@@ -15,13 +16,66 @@ from conversation_engine.infra.observability.catalogue import (
     UNPRICED_CALLS,
 )
 from conversation_engine.infra.observability.recording import Recorder
+from conversation_engine.infra.observability.tracing import CONVERSATION_ID, NO_SPAN, NO_TRACES, TURN_ID, Span, Tracer
 
 
 class CallMeter:
     """Notes each call once, when it has ended."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, tracer: Tracer = NO_TRACES) -> None:
         self._recorder = recorder
+        self._tracer = tracer
+
+    def span_of(self, call: ModelCall) -> Span:
+        """A call is about to be made."""
+        if not self._tracer.is_on:
+            return NO_SPAN
+        card, sampling = call.card, call.sampling
+        return self._tracer.span(
+            f"chat {card.provider_model}",
+            {
+                "gen_ai.operation.name": "chat",
+                "gen_ai.provider.name": card.provider,
+                "gen_ai.system": card.provider,  # what the one above was called until 2025
+                "gen_ai.request.model": card.provider_model,
+                "gen_ai.request.stream": True,
+                "gen_ai.request.max_tokens": sampling.reply_limit_tokens,
+                "gen_ai.request.temperature": sampling.temperature,
+                "gen_ai.request.top_p": sampling.top_p,
+                "gen_ai.request.seed": sampling.seed,
+                CONVERSATION_ID: None if call.conversation_id == NO_CONVERSATION else call.conversation_id,
+                TURN_ID: call.turn_id,
+                "convo.attempt": call.attempt,
+            },
+            kind="call",
+        )
+
+    def end_span(self, span: Span, outcome: Outcome) -> None:
+        """How it went; nothing of what was said."""
+        if not self._tracer.is_on:
+            return
+        attempt = outcome.attempt
+        usage, first = attempt.usage, attempt.first_token_ms
+        span.tell(
+            {
+                "gen_ai.response.finish_reasons": None if attempt.finish_reason is None else [attempt.finish_reason],
+                "gen_ai.response.time_to_first_chunk": None if first is None else first / 1000,
+                "convo.call.status": attempt.status.value,
+            }
+        )
+        if usage is not None:
+            span.tell(
+                {
+                    "gen_ai.usage.input_tokens": usage.input_tokens,
+                    "gen_ai.usage.output_tokens": usage.output_tokens,
+                    "gen_ai.usage.cache_read.input_tokens": usage.cached_tokens or None,
+                    "gen_ai.usage.cache_creation.input_tokens": usage.cache_write_tokens or None,
+                    "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens or None,
+                    "convo.usage.source": usage.source.value,
+                }
+            )
+        if attempt.error_code is not None:
+            span.fail(attempt.error_code)
 
     def note_call(self, card: ModelCard, attempt: Attempt) -> None:
         """A call was made."""

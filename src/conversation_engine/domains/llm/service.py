@@ -42,6 +42,7 @@ from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.observability.recording import SILENCE, Recorder
+from conversation_engine.infra.observability.tracing import NO_TRACES, Tracer
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.kernel.ids import ConversationId, LlmRequestId, TurnId, UserId
@@ -82,6 +83,7 @@ class LlmService:
         settings: LlmSettings,
         random: Random | None = None,
         recorder: Recorder = SILENCE,
+        tracer: Tracer = NO_TRACES,
     ) -> None:
         """`random` draws the jitter of retries. Raises UnknownModelError for a fallback model that nobody has."""
         self._catalog = catalog
@@ -94,7 +96,7 @@ class LlmService:
             clock, faults_to_open=settings.circuit_faults, open_seconds=settings.circuit_open_seconds
         )
         self._ratios = RatioBook()
-        self._meter = CallMeter(recorder)
+        self._meter = CallMeter(recorder, tracer)
         self._repo = LlmRequestRepo()
 
     def card(self, name: str | None) -> ModelCard:
@@ -342,7 +344,9 @@ class LlmService:
         circuits, card = self._circuits, call.card
         async with self._catalog.slots(card).hold(call.owner_id):
             circuits.enter(card)
-            outcome = await self._caller(self._catalog.provider(card), call, on_text)
+            with self._meter.span_of(call) as span:
+                outcome = await self._caller(self._catalog.provider(card), call, on_text)
+                self._meter.end_span(span, outcome)
             if outcome.attempt.status is AttemptStatus.CANCELLED or not isinstance(outcome.error, ModelError | None):
                 circuits.give_up(card)
             else:

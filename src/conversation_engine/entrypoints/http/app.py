@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.telemetry import TelemetryConfig
 from starlette.routing import Route
 
 import conversation_engine.entrypoints.http.errors as problems
@@ -74,6 +75,9 @@ from conversation_engine.turns.service import TurnService
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
+NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""The framework's own would tell paths, queries and messages of exceptions, which hold what people said."""
+
 DESCRIPTION = """
 Conversations with language models that are durable, streamed, counted and resumable.
 
@@ -105,7 +109,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
             app.state.services = {**_services(engine), SignInService: sign_ins}
             app.state.is_database_ready = engine.is_database_ready
             app.state.meter = engine.meter
-            app.state.request_meter = RequestMeter(engine.metrics, app.router.routes)
+            app.state.request_meter = RequestMeter(engine.metrics, app.router.routes, engine.tracer)
             tune()
             warming = asyncio.create_task(engine.warm_up())
             await engine.accounts.revocations.start()
@@ -125,6 +129,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry=NO_TELEMETRY,
         redirect_slashes=False,  # see TrailingSlash; a redirect would also repeat the Host header that was sent
     )
     pages = WebPages(app, api_url=settings.ui_api_url)

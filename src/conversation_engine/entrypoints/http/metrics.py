@@ -8,18 +8,23 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.routing import iter_route_contexts
+from starlette.datastructures import Headers
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from conversation_engine.infra.observability.catalogue import ACTIVE_STREAMS, REQUEST_SECONDS, REQUESTS
 from conversation_engine.infra.observability.errors import MetricsForbiddenError, MetricsTokenRequiredError
 from conversation_engine.infra.observability.metrics import CONTENT_TYPE, Metrics
+from conversation_engine.infra.observability.tracing import NO_SPAN, NO_TRACES, Span, Tracer
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE as EVENT_STREAM
 
 PATH: Final = "/metrics"
 NOWHERE: Final = "none"
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Set by proxies: who is beyond one is not on this machine, whatever the connection says."""
+UNTRACED: Final = frozenset({PATH, "/healthz", "/readyz"})
+"""Asked by machines every few seconds: they would be most of all traces."""
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 router = APIRouter(tags=["health"])
 
@@ -51,16 +56,19 @@ def _is_on_this_machine(request: Request) -> bool:
 
 
 class RequestMeter:
-    """Counts requests and open streams of one application."""
+    """Counts requests and open streams of one application, and has them traced."""
 
-    def __init__(self, metrics: Metrics, routes: Sequence[BaseRoute]) -> None:
+    def __init__(self, metrics: Metrics, routes: Sequence[BaseRoute], tracer: Tracer = NO_TRACES) -> None:
         self._routes = routes
+        self.tracer = tracer
         self._templates: dict[int, str] = {}
         self.metrics = metrics
 
-    def begin(self) -> "OneRequest":
-        """A request came in."""
-        return OneRequest(self)
+    def begin(self, scope: Scope, headers: Headers) -> "OneRequest":
+        """A request came in. Enter its span around all that is done for it."""
+        if not self.tracer.is_on or scope["path"] in UNTRACED:
+            return OneRequest(self, NO_SPAN)
+        return OneRequest(self, self.tracer.request(_method(scope), headers))
 
     def template_of(self, scope: Scope) -> str:
         """How the path of the route is written that a request was led to."""
@@ -77,17 +85,19 @@ class RequestMeter:
 class OneRequest:
     """What is noted of one request: when its answer begins, and when all is over."""
 
-    __slots__ = ("_began", "_is_stream", "_meter", "_status")
+    __slots__ = ("_began", "_code", "_is_stream", "_meter", "_status", "span")
 
-    def __init__(self, meter: RequestMeter) -> None:
+    def __init__(self, meter: RequestMeter, span: Span) -> None:
         self._meter = meter
+        self.span = span
+        self._code: int | None = None
         self._began = perf_counter()
         self._status = NOWHERE
         self._is_stream = False
 
     def note_answer(self, status: int, media_type: str) -> None:
         """Its answer begins."""
-        self._status = f"{status // 100}xx"
+        self._code, self._status = status, f"{status // 100}xx"
         if media_type.startswith(EVENT_STREAM):
             self._is_stream = True
             self._meter.metrics.shift(ACTIVE_STREAMS, 1)
@@ -99,3 +109,20 @@ class OneRequest:
             metrics.shift(ACTIVE_STREAMS, -1)
         metrics.add(REQUESTS, scope["method"], route, self._status)
         metrics.observe(REQUEST_SECONDS, perf_counter() - self._began, route)
+        if self.span is not NO_SPAN:
+            self._tell(scope, route)
+
+    def _tell(self, scope: Scope, route: str) -> None:
+        """Neither path nor query: they hold secrets of shares, and what is searched for."""
+        span, method, code = self.span, _method(scope), self._code
+        if route != NOWHERE:
+            span.rename(f"{method} {route}")
+            span.tell({"http.route": route})
+        span.tell({"http.request.method": method, "http.response.status_code": code})
+        span.tell({"url.scheme": scope.get("scheme", "http")})
+        if code is not None and code >= 500:
+            span.fail(str(code))
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in METHODS else "_OTHER"

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from conversation_engine.entrypoints.http.metrics import RequestMeter
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.observability.tracing import NO_SPAN
 from conversation_engine.infra.web.answer_headers import answer_headers_of
 from conversation_engine.infra.web.problems import problem, problem_of
 from conversation_engine.kernel.errors import InternalError
@@ -59,7 +60,8 @@ class RequestId:
     """Takes the caller's `X-Request-ID` or makes one, puts it into every log line and back into the answer.
 
     So does the id of the trace that the request is part of (`traceparent`, W3C Trace Context).
-    What is counted of requests (`RequestMeter`) is noted here, too: a layer of its own would cost at every chunk.
+    What is counted and traced of requests (`RequestMeter`) is noted here, too: a layer of its own would cost at every
+    chunk.
     Headers that are to be on every answer (`answer_headers_of`) go out here too, whoever made the answer.
     """
 
@@ -71,8 +73,9 @@ class RequestId:
             await self._app(scope, receive, send)
             return
         meter: RequestMeter | None = getattr(scope["app"].state, "request_meter", None)
-        noted = None if meter is None else meter.begin()
         headers_in = Headers(scope=scope)
+        noted = None if meter is None else meter.begin(scope, headers_in)
+        span = NO_SPAN if noted is None else noted.span
         given = headers_in.get("x-request-id", "")
         ids = trace_of(headers_in.get("traceparent", ""))
         request_id = given if _GOOD_REQUEST_ID.fullmatch(given) else new_id()
@@ -87,12 +90,12 @@ class RequestId:
                     noted.note_answer(message["status"], headers.get("content-type", ""))
             await send(message)
 
-        try:
-            with structlog.contextvars.bound_contextvars(request_id=request_id, **ids):
+        with structlog.contextvars.bound_contextvars(request_id=request_id, **ids), span:
+            try:
                 await self._app(scope, receive, send_with_id)
-        finally:
-            if noted is not None:
-                noted.end(scope)
+            finally:
+                if noted is not None:
+                    noted.end(scope)
 
 
 def trace_of(traceparent: str) -> dict[str, str]:

@@ -71,7 +71,7 @@ class EcsFormatter(logging.Formatter):
         self._always = {
             "ecs.version": ECS_VERSION,
             "service.name": SERVICE,
-            "service.version": _own_version(),
+            "service.version": own_version(),
             "event.dataset": DATASET,
             "host.hostname": socket.gethostname(),
         }
@@ -114,7 +114,8 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _own_version() -> str:
+def own_version() -> str:
+    """As it was installed."""
     try:
         return version(SERVICE)
     except PackageNotFoundError:  # run from its sources

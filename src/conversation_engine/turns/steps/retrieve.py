@@ -10,6 +10,7 @@ from conversation_engine.domains.retrieval.types import (
     SearchRequest,
     Strategy,
 )
+from conversation_engine.infra.observability.tracing import NO_TRACES, Tracer
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.people import Principal, Role
 from conversation_engine.turns.evidence import Evidence, fence
@@ -23,7 +24,10 @@ QUESTION_LIMIT_CHARACTERS: Final = 2000
 class RetrieveStep:
     """Looks the answer up, where the turn or its conversation wants that; else it does nothing at all."""
 
-    def __init__(self, retrieval: RetrievalService, *, resolver: QuestionResolver, clock: Clock) -> None:
+    def __init__(
+        self, retrieval: RetrievalService, *, resolver: QuestionResolver, clock: Clock, tracer: Tracer = NO_TRACES
+    ) -> None:
+        self._tracer = tracer
         self._retrieval = retrieval
         self._resolver = resolver
         self._clock = clock
@@ -33,8 +37,14 @@ class RetrieveStep:
         options = _options(run)
         if options is None or not run.newest or not isinstance(run.newest[0].content, str):
             return None
+        with self._tracer.span("turn.retrieve") as span:
+            found = await self._look_up(run, options, run.newest[0].content)
+            span.tell({"convo.retrieval.hits": len(found.outcome.hits), "convo.retrieval.shown": len(found.shown)})
+            return found
+
+    async def _look_up(self, run: TurnRun, options: RetrievalOptions, said: str) -> Evidence:
         since = self._clock.monotonic()
-        question = self._resolver.resolve(run.newest[0].content, history=run.newest[1:])[:QUESTION_LIMIT_CHARACTERS]
+        question = self._resolver.resolve(said, history=run.newest[1:])[:QUESTION_LIMIT_CHARACTERS]
         resolving = round((self._clock.monotonic() - since) * 1000, 3)
         outcome = await self._retrieval.find(
             SearchRequest(
