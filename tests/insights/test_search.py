@@ -1,5 +1,6 @@
 """Finding what was said: the same before the index knows of it and after."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.words.messages import read, text_of
 from conversation_engine.insights.search import service
 from conversation_engine.insights.search.errors import NothingSoughtError
+from conversation_engine.insights.search.indexing import service as indexing
 from conversation_engine.insights.search.terms import places, snippet, sought
 from conversation_engine.insights.search.types import Order, SearchFilter, Whose
 from conversation_engine.kernel.errors import InvalidCursorError, InvalidInputError
@@ -200,6 +202,20 @@ class TestSearch:
         for table in ("message_terms", "conversation_days"):
             while not await count(engine, table):
                 pass
+
+    async def test_after_much_to_catch_up_with_it_does_not_rest_from_its_rests(
+        self, open_engine: OpenEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(indexing, "MESSAGES_AT_ONCE", 1)
+        monkeypatch.setattr(indexing, "QUIET_REST_TIMES", 40)
+        engine = await open_engine(search_index_seconds=0.01, statistics_seconds=0)
+        here = await talk(engine, ADA.user_id)
+        for expected in (4, 5):  # the first round takes about a second, forty times of that would be too long
+            while await count(engine, "messages") < expected:
+                await say(engine, here, "fox")
+            async with asyncio.timeout(20):
+                while await count(engine, "message_terms") < expected:
+                    await asyncio.sleep(0.01)
 
 
 class TestWhose:

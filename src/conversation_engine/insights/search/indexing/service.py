@@ -61,15 +61,14 @@ class Indexer:
 
         while True:
             begun = self._clock.monotonic()
-            if not (lagging := await self._database.read(look)):
-                return count
-            step = await self._learn(lagging)
-            if step is None:  # somebody else is at it, or something was deleted meanwhile
+            lagging = await self._database.read(look)
+            step = await self._learn(lagging) if lagging else None
+            if is_patient:
+                await asyncio.sleep((self._clock.monotonic() - begun) * self._rest_times)
+            if step is None:  # all is there, somebody else is at it, or something was deleted meanwhile
                 return count
             count += step.messages
             after = step.whole_through or after
-            if is_patient:
-                await asyncio.sleep((self._clock.monotonic() - begun) * self._rest_times)
 
     async def scrub(self) -> None:
         """Wipe what deleted messages left in the index, and in the log of changes."""
@@ -104,6 +103,7 @@ class Indexer:
             begun = self._clock.monotonic()
             try:
                 await self.index(is_patient=True)
+                begun = self._clock.monotonic()  # it has rested after each step
                 await self.scrub()
             except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
                 _log.warning("chore.failed", chore="search", error=type(error).__name__)
