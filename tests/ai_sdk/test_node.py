@@ -26,7 +26,7 @@ async def test_use_chat_does_everything_once_with_a_reload_in_the_middle(server:
         [Say("Bro"), Fail(OverloadedError())],
     ):
         server.model.then(*script)
-    heard: dict[str, Any] = json.loads(await run_node(SOURCES, server.url, server.token("ada")))
+    heard: dict[str, Any] = json.loads(await run_node(SOURCES, "talk.mjs", server.url, server.token("ada")))
 
     assert heard["first"] == [["user", "Hello"], ["assistant", "Hi there“🎉"]]
     metadata = heard["metadata"]

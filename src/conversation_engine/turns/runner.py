@@ -140,15 +140,20 @@ class TurnRunner:
 
         Returns at once, so that watchers still hear how their turns end. Idempotent; call it from the event loop.
         """
+        self._begin_stop()
+
+    def _begin_stop(self) -> float:
+        """When the grace time is over, on the clock of the event loop."""
+        loop = asyncio.get_running_loop()
         if self._grace is None:
-            loop = asyncio.get_running_loop()
             self._grace = loop.call_later(self._settings.grace_seconds, self._interrupt_all)
+        return max(self._grace.when(), loop.time())
 
     async def aclose(self, entering: set[asyncio.Task[object]]) -> None:
         """`begin_stop`, and wait until every turn has ended, those that are just `entering` included."""
-        self.begin_stop()
+        grace_ends_at = self._begin_stop()
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.grace_seconds + RECORDING_SECONDS):
+            async with asyncio.timeout_at(grace_ends_at + RECORDING_SECONDS):
                 while unfinished := [*entering, *self._tasks.values()]:
                     await asyncio.wait(unfinished)
         left = [*self._chores, *self._lookers, *entering, *self._tasks.values()]

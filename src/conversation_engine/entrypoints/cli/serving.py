@@ -1,6 +1,7 @@
 """One process that serves: the only one of `convo serve`, or one of several that share a port."""
 
 import contextlib
+import math
 import signal
 import socket
 import sys
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from conversation_engine.engine.settings import Settings
 
 APPLICATION: Final = "conversation_engine.entrypoints.http.app:create_app"
+LAST_WORDS_SECONDS: Final = 2.0
+"""What watchers have, after the grace time, to hear how their turns ended."""
 STARTUP_FAILURE: Final = 3
 """What uvicorn ends with when the application did not start."""
 
@@ -30,7 +33,7 @@ def serve_until_stopped(settings: "Settings", listener: socket.socket) -> int:
         access_log=False,
         log_level="warning",
         log_config=None if settings.log_format == "ecs" else uvicorn.config.LOGGING_CONFIG,
-        timeout_graceful_shutdown=int(settings.grace_seconds) + 1,
+        timeout_graceful_shutdown=math.ceil(settings.grace_seconds + LAST_WORDS_SECONDS),
     )
     server = uvicorn.Server(config)
     # uvicorn raises the signal again once everything has ended: an asked-for end is a success.
