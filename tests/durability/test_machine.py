@@ -99,13 +99,13 @@ class Reader:
 async def kill(engine: ConversationEngine) -> None:
     """Let nothing of it run on, and nothing be written down: what a dead process leaves is what was committed."""
     runner = engine.turns._runner
-    tasks = [*runner._tasks.values(), *runner._chores, *runner._lookers, *engine.turns._entering]
+    tasks = [*runner._tasks.values(), *runner._lookers, *engine.turns._entering]
     tasks += [run.generation for run in runner._runs.values() if run.generation]
     if runner._reply_log._writer:
         tasks.append(runner._reply_log._writer)
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*tasks, *(chore.aclose() for chore in runner._chores), return_exceptions=True)
     await engine._signals.aclose()
     await engine.database.aclose()
 

@@ -120,9 +120,9 @@ class ConversationEngine:
         await self.turns.start()
         await self.retrieval.start()
         self.jobs.start()
-        self._outbox.start()
+        self._outbox.chore.start()
         self.insights.start()
-        self.retention.start()
+        self.retention.chore.start()
         self.meter.start()
 
     async def aclose(self) -> None:
@@ -132,8 +132,8 @@ class ConversationEngine:
         await self.dialects.passing.aclose()
         await self.turns.aclose()
         await self.jobs.aclose()
-        await self.retention.aclose()
-        await self._outbox.aclose()
+        await self.retention.chore.aclose()
+        await self._outbox.chore.aclose()
         await self.budgets.aclose()
         await self._signals.aclose()
         await self.rates.aclose()

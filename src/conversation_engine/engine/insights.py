@@ -43,15 +43,14 @@ class Insights:
 
     def start(self) -> None:
         """Begin what is done in the background."""
-        self.folder.start()
-        self.indexer.start()
-        self.warehouse.start()
+        for worker in (self.folder, self.indexer, self.warehouse):
+            worker.chore.start()
 
     async def aclose(self) -> None:
         """End it. Idempotent."""
         await self.warehouse.aclose()
-        await self.folder.aclose()
-        await self.indexer.aclose()
+        await self.folder.chore.aclose()
+        await self.indexer.chore.aclose()
 
 
 def make_insights(engine: InsightParts, *, settings: Settings) -> Insights:
@@ -62,11 +61,10 @@ def make_insights(engine: InsightParts, *, settings: Settings) -> Insights:
         calls=CallService(database, clock=clock),
         costs=CostService(database, clock=clock, settings=settings),
         statistics=StatisticsService(database, clock=clock, audit=engine.audit),
-        folder=Folder(database, clock=clock, seconds=settings.statistics_seconds if is_working else 0),
+        folder=Folder(database, seconds=settings.statistics_seconds if is_working else 0),
         search=SearchService(database, audit=engine.audit),
         indexer=Indexer(
             database,
-            clock=clock,
             seconds=settings.search_index_seconds if is_working else 0,
             is_busy=lambda: engine.turns.running_count > 0,
         ),

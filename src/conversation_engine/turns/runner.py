@@ -1,13 +1,14 @@
 """The turns that run in this process: their tasks, their leases, and what other processes want of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import Context
 from datetime import timedelta
 
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.infra.chores import Chore
 from conversation_engine.infra.crash_points import crash_point
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
@@ -108,7 +109,7 @@ class TurnRunner:
         self._pipeline = self._make_pipeline(llm, books=books, brief=brief, record=record, meter=meter)
         self._runs: dict[TurnId, TurnRun] = {}
         self._tasks: dict[TurnId, asyncio.Task[None]] = {}
-        self._chores: list[asyncio.Task[None]] = []
+        self._chores = self._make_chores(settings)
         self._lookers: set[asyncio.Task[None]] = set()
         self._grace: asyncio.TimerHandle | None = None
         self._is_grace_over = False
@@ -126,14 +127,8 @@ class TurnRunner:
     def start(self) -> None:
         """Keep leases alive, recover turns of dead processes, hear what others want stopped."""
         self._reply_log.start()
-        settings = self._settings
-        chores: Sequence[tuple[float, Callable[[], Awaitable[None]], str]] = (
-            (settings.sweep_seconds, self._sweep, "turn-recovery"),
-            (settings.lease_seconds / 3, self._extend, "turn-leases"),
-            (settings.heartbeat_seconds, self._tick, "turn-heartbeat"),
-        )
-        self._chores = [asyncio.create_task(_every(seconds, chore), name=name) for seconds, chore, name in chores]
-        self._chores.append(asyncio.create_task(self._hear_stop_requests(), name="turn-stops"))
+        for chore in self._chores:
+            chore.start()
 
     def begin_stop(self) -> None:
         """Take no more turns; when the grace time is over, end the running ones `interrupted` with what they said.
@@ -156,10 +151,10 @@ class TurnRunner:
             async with asyncio.timeout_at(grace_ends_at + RECORDING_SECONDS):
                 while unfinished := [*entering, *self._tasks.values()]:
                     await asyncio.wait(unfinished)
-        left = [*self._chores, *self._lookers, *entering, *self._tasks.values()]
+        left = [*self._lookers, *entering, *self._tasks.values()]
         for task in left:
             task.cancel()  # a turn that could not be recorded by now is recovered by its lease
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*left, *(chore.aclose() for chore in self._chores), return_exceptions=True)
         await self._reply_log.aclose()
 
     def lease(self) -> Lease:
@@ -200,6 +195,21 @@ class TurnRunner:
     def _run_successor(self, run: TurnRun) -> None:
         crash_point("line.after_commit")
         self.run(run, Context())  # neither lines of the log nor traces are to take it for a part of the turn before
+
+    def _make_chores(self, settings: TurnSettings) -> tuple[Chore, ...]:
+        signals, topic = self._signals, process_topic(self._holder)
+        stops = Chore(
+            "turn-stops",
+            self._stop_as_requested,
+            seconds=lambda: HINTED_POLL_SECONDS if signals.is_shared else settings.stop_poll_seconds,
+            hints=lambda: signals.subscribe(topic),
+        )
+        return (
+            Chore("turn-recovery", self._sweep, seconds=settings.sweep_seconds),
+            Chore("turn-leases", self._extend, seconds=settings.lease_seconds / 3),
+            Chore("turn-heartbeat", self._tick, seconds=settings.heartbeat_seconds),
+            stops,
+        )
 
     def _make_pipeline(
         self, llm: LlmService, *, books: CallBooks, brief: Briefing, record: RecordStep, meter: TurnMeter
@@ -294,16 +304,6 @@ class TurnRunner:
             lease = self.lease()
             await self._database.write(lambda tx: self._repo.extend_leases(tx, running, lease=lease))
 
-    async def _hear_stop_requests(self) -> None:
-        """At once when another process tells us to look, else now and then."""
-        async with self._signals.subscribe(process_topic(self._holder)) as hints:
-            while True:
-                await hints.wait(HINTED_POLL_SECONDS if self._signals.is_shared else self._settings.stop_poll_seconds)
-                try:
-                    await self._stop_as_requested()
-                except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
-                    _log.warning("chore.failed", chore="stop_requests", error=type(error).__name__)
-
     async def _stop_as_requested(self) -> None:
         if not (running := list(self._runs)):
             return
@@ -315,12 +315,3 @@ class TurnRunner:
     async def _tick(self) -> None:
         for run in self._runs.values():
             run.live.tick()
-
-
-async def _every(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await chore()
-        except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
-            _log.warning("chore.failed", chore=chore.__name__, error=type(error).__name__)
-        await asyncio.sleep(seconds)

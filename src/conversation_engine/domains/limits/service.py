@@ -1,6 +1,5 @@
 """What may be spent: reserve before the call, settle after it, in the transactions of the turn."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -36,6 +35,7 @@ from conversation_engine.domains.limits.types import (
     Payers,
     Standing,
 )
+from conversation_engine.infra.chores import Chore
 from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
 from conversation_engine.infra.observability.catalogue import BUDGET_REFUSALS, UNPRICED_REFUSALS
 from conversation_engine.infra.observability.logs import get_logger
@@ -84,7 +84,6 @@ class BudgetService:
         self._outbox = outbox
         self._signals = signals
         self._recorder = recorder
-        self._refresh_seconds = settings.budget_refresh_seconds
         self._refuses_unknown = settings.budget_unknown_price == "refuse"
         self._defaults = parse_budgets(settings.budgets)
         self._percents = parse_percents(settings.budget_alert_percents)
@@ -92,18 +91,22 @@ class BudgetService:
         self._accounts = AccountRepo()
         self._subjects: frozenset[tuple[BudgetScope, str]] | None = None
         self._refusals: set[str] = set()
-        self._watching: asyncio.Task[None] | None = None
+        self._watching = Chore(
+            "budgets",
+            self._refresh_or_doubt,
+            seconds=settings.budget_refresh_seconds,
+            hints=lambda: signals.subscribe(TOPIC),
+            is_first_at_once=False,
+        )
 
     async def start(self) -> None:
         """Learn whom there are budgets for, and keep knowing it."""
         await self._refresh()
-        self._watching = asyncio.create_task(self._watch(), name="budgets")
+        self._watching.start()
 
     async def aclose(self) -> None:
         """Stop looking. Idempotent."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+        await self._watching.aclose()
 
     # ── setting budgets ──
 
@@ -322,15 +325,12 @@ class BudgetService:
         subjects = await self._database.read(self._budgets.subjects)
         self._subjects = subjects | {(budget.key.scope, budget.key.subject) for budget in self._defaults}
 
-    async def _watch(self) -> None:
-        async with self._signals.subscribe(TOPIC) as hints:
-            while True:
-                await hints.wait(self._refresh_seconds)
-                try:
-                    await self._refresh()
-                except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
-                    self._subjects = None  # each turn looks for itself, then
-                    _log.warning("chore.failed", chore="budgets", error=type(error).__name__)
+    async def _refresh_or_doubt(self) -> None:
+        try:
+            await self._refresh()
+        except Exception:
+            self._subjects = None  # each turn looks for itself, then
+            raise
 
 
 def payers_of(user_id: UserId, role: Role | None, **more: str | None) -> dict[BudgetScope, str]:

@@ -5,17 +5,13 @@ itself, and of the others' doings within `seconds`. While the database is away t
 tokens end by themselves within minutes then.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from conversation_engine.domains.users.errors import RevokedTokenError
-from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.chores import Chore
 from conversation_engine.kernel.ids import UserId
 from conversation_engine.kernel.people import Principal
-
-_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +27,8 @@ class Revocations:
 
     def __init__(self, read: Callable[[], Awaitable[Ended]], *, seconds: float) -> None:
         self._read = read
-        self._seconds = seconds
         self._ended = Ended()
-        self._reading: asyncio.Task[None] | None = None
+        self._reading = Chore("revocations", self.refresh, seconds=seconds, is_first_at_once=False)
 
     @staticmethod
     def none() -> "Revocations":
@@ -62,19 +57,8 @@ class Revocations:
     async def start(self) -> None:
         """Read it, and go on reading it."""
         await self.refresh()
-        self._reading = asyncio.create_task(self._go_on(), name="revocations")
+        self._reading.start()
 
     async def aclose(self) -> None:
         """Stop. Idempotent."""
-        if self._reading is not None:
-            self._reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._reading
-
-    async def _go_on(self) -> None:
-        while True:
-            await asyncio.sleep(self._seconds)
-            try:
-                await self.refresh()
-            except Exception as error:  # noqa: BLE001 - whatever keeps it from being read, the next time may work
-                _log.warning("revocations.unread", error=type(error).__name__)
+        await self._reading.aclose()

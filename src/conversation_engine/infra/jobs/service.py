@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
+from conversation_engine.infra.chores import Chore
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.jobs.repo import JobRepo
@@ -44,8 +45,8 @@ class JobQueue:
         self._handlers: dict[str, JobHandler] = {}
         self._most_attempts: dict[str, int] = {}
         self._running: dict[str, tuple[Job, asyncio.Task[None]]] = {}
-        self._woken = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
+        self._claiming = Chore("jobs", self._claim, seconds=settings.job_poll_seconds)
+        self._signs = Chore("job-leases", self._give_signs, seconds=settings.job_lease_seconds / 3)
 
     def register(self, kind: str, handler: JobHandler, *, most_attempts: int = MOST_ATTEMPTS) -> None:
         """Let `handler` do the jobs of this kind; after so many failures one is dead."""
@@ -63,18 +64,19 @@ class JobQueue:
 
     def wake(self) -> None:
         """Look for work now."""
-        self._woken.set()
+        self._claiming.wake()
 
     def start(self) -> None:
         """Begin to work, unless this process leaves that to others."""
         if self._settings.jobs_at_once and self._handlers:
-            self._loop = asyncio.create_task(self._work(), name="jobs")
+            self._claiming.start()
+            self._signs.start()
 
     async def aclose(self) -> None:
         """Stop what runs and let others claim it at once. Idempotent."""
+        await self._claiming.aclose()
+        await self._signs.aclose()
         tasks = [task for _, task in self._running.values()]
-        if self._loop is not None:
-            tasks.append(self._loop)
         for task in tasks:
             task.cancel()
         if tasks:
@@ -120,21 +122,6 @@ class JobQueue:
         )
         for job in jobs:
             await self._settle(job, await self._attempt(job))
-
-    async def _work(self) -> None:
-        signs = asyncio.create_task(self._give_signs(), name="job-leases")
-        try:
-            while True:
-                self._woken.clear()
-                try:
-                    await self._claim()
-                except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
-                    _log.warning("chore.failed", chore="jobs", error=type(error).__name__)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._settings.job_poll_seconds):
-                        await self._woken.wait()
-        finally:
-            signs.cancel()
 
     async def _claim(self) -> None:
         free = self._settings.jobs_at_once - len(self._running)
@@ -198,14 +185,6 @@ class JobQueue:
         self._recorder.add(JOBS, job.kind, "failed")
 
     async def _give_signs(self) -> None:
-        lease_seconds = self._settings.job_lease_seconds
-        while True:
-            await asyncio.sleep(lease_seconds / 3)
-            if ids := list(self._running):
-                until = self._clock.now() + timedelta(seconds=lease_seconds)
-                with suppress(Exception):
-                    await self._database.write(
-                        lambda tx, ids=ids, until=until: self._repo.extend(  # type: ignore[misc]
-                            tx, ids, holder=self._holder, until=until
-                        )
-                    )
+        if ids := list(self._running):
+            until = self._clock.now() + timedelta(seconds=self._settings.job_lease_seconds)
+            await self._database.write(lambda tx: self._repo.extend(tx, ids, holder=self._holder, until=until))

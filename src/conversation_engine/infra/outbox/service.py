@@ -1,11 +1,11 @@
 """Events: written with what they tell, delivered later, at least once, by any process."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final
 
+from conversation_engine.infra.chores import Chore
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.jobs.service import JobQueue
@@ -47,19 +47,9 @@ class Outbox:
         self._listeners = listeners
         self._webhook = webhook
         self._lifetime = timedelta(days=days)
-        self._sweeping: asyncio.Task[None] | None = None
         self._repo = OutboxRepo()
+        self.chore = Chore("outbox", self.sweep, seconds=SWEEP_SECONDS)
         jobs.register(JOB_KIND, self, most_attempts=MOST_TRIES)
-
-    def start(self) -> None:
-        """Forget what was delivered long ago, now and then."""
-        self._sweeping = asyncio.create_task(self._sweep_forever(), name="outbox")
-
-    async def aclose(self) -> None:
-        """Stop doing so. Idempotent."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            await asyncio.wait([self._sweeping])
 
     async def sweep(self) -> int:
         """Forget what was delivered long ago; how many. A short transaction for each `FORGOTTEN_AT_ONCE` of them."""
@@ -108,14 +98,6 @@ class Outbox:
     async def give_up(self, job: Job, error_code: str) -> None:
         """The event stays in its table, with what went wrong."""
         _log.error("event.not_delivered", event_id=job.key, error=error_code)
-
-    async def _sweep_forever(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
-                _log.warning("chore.failed", chore="outbox", error=type(error).__name__)
-            await asyncio.sleep(SWEEP_SECONDS)
 
     async def _announce(self, event: OutboxEvent) -> None:
         """Log and listeners: once, unless this process dies right here."""

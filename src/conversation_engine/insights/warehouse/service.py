@@ -5,9 +5,9 @@ turns write, imports, deletions, erasures. What is noted is carried as it is the
 process that dies in between leaves the note, and the same is carried again.
 """
 
-import asyncio
 from typing import Final
 
+from conversation_engine.infra.chores import Chore
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.jobs.types import Job, NewJob
@@ -34,23 +34,15 @@ class WarehouseFeed:
         self._database = database
         self._warehouse = warehouse
         self._jobs = jobs
-        self._seconds = seconds
         self._count = batch
-        self._looking: asyncio.Task[None] | None = None
         self._repo = ChangeRepo()
+        self.chore = Chore("warehouse", self._look, seconds=seconds if warehouse else 0)
         if warehouse is not None:
             jobs.register(FEED, self, most_attempts=MOST_TRIES)
 
-    def start(self) -> None:
-        """Look for what is new now and then, where there is a warehouse."""
-        if self._warehouse is not None and self._seconds:
-            self._looking = asyncio.create_task(self._look_forever(), name="warehouse")
-
     async def aclose(self) -> None:
-        """Stop doing so, and hang up. Idempotent."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait([self._looking])
+        """Look no more, and hang up. Idempotent."""
+        await self.chore.aclose()
         if self._warehouse is not None:
             await self._warehouse.aclose()
 
@@ -115,12 +107,7 @@ class WarehouseFeed:
             raise WarehouseMissingError("There is no warehouse. Set CE_WAREHOUSE_URL.")
         return self._warehouse
 
-    async def _look_forever(self) -> None:
-        while True:
-            try:
-                if (await self.standing()).waiting:
-                    await self._database.write(lambda tx: self._jobs.enqueue(tx, FEED_JOB))
-                    self._jobs.wake()
-            except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
-                _log.warning("chore.failed", chore="warehouse", error=type(error).__name__)
-            await asyncio.sleep(self._seconds)
+    async def _look(self) -> None:
+        if (await self.standing()).waiting:
+            await self._database.write(lambda tx: self._jobs.enqueue(tx, FEED_JOB))
+            self._jobs.wake()

@@ -5,24 +5,20 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from conversation_engine.infra.db.database import ConstraintViolation, Database, Tx
-from conversation_engine.infra.observability.logs import get_logger
+from conversation_engine.infra.chores import BESIDE_TURNS, Chore
+from conversation_engine.infra.db.database import ConstraintViolation, Database
 from conversation_engine.infra.words.messages import read
 from conversation_engine.insights.search.repo import Lag, Learned, SearchRepo
 from conversation_engine.insights.search.service import number_of
 from conversation_engine.insights.search.types import Said
-from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId
 
 CONVERSATIONS_AT_ONCE: Final = 50
 MESSAGES_AT_ONCE: Final = 100
 """Of one transaction: about 10 ms, so that turns need not wait."""
-BUSY_REST_TIMES: Final = 50
-"""It rests so many times as long as a step took: it may have a fiftieth of one core while turns run …"""
 QUIET_REST_TIMES: Final = 3
-"""… and a quarter while none does."""
+"""It may have a quarter of one core while no turn runs."""
 WIPE_TRIES: Final = 50
-_log = get_logger(__name__)
 
 
 class Indexer:
@@ -31,44 +27,26 @@ class Indexer:
     It costs a turn nothing. What it has not come to, a search reads itself.
     """
 
-    def __init__(self, database: Database, *, clock: Clock, seconds: float, is_busy: Callable[[], bool]) -> None:
+    def __init__(self, database: Database, *, seconds: float, is_busy: Callable[[], bool]) -> None:
         """Looks every `seconds`; 0: never by itself. `is_busy`: whether there is more urgent work here."""
         self._database = database
-        self._clock = clock
-        self._seconds = seconds
-        self._is_busy = is_busy
         self._repo = SearchRepo()
-        self._loop: asyncio.Task[None] | None = None
+        self._place = _Step()
+        self.chore = Chore(
+            "search",
+            self._go_on,
+            seconds=seconds,
+            rest_times=lambda: BESIDE_TURNS if is_busy() else QUIET_REST_TIMES,
+            is_first_at_once=False,
+        )
 
-    def start(self) -> None:
-        """Begin to look."""
-        if self._seconds:
-            self._loop = asyncio.create_task(self._run(), name="search")
-
-    async def aclose(self) -> None:
-        """Stop looking. Idempotent."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.wait([self._loop])
-
-    async def index(self, *, is_patient: bool = False) -> int:
-        """Put everything into the index that is not there; how many messages these were. `is_patient`: with rests."""
-        count = 0
-        after: ConversationId | None = None
-
-        def look(tx: Tx) -> Sequence[Lag]:
-            return self._repo.list_lagging(tx, after=after, count=CONVERSATIONS_AT_ONCE)
-
-        while True:
-            begun = self._clock.monotonic()
-            lagging = await self._database.read(look)
-            step = await self._learn(lagging) if lagging else None
-            if is_patient:
-                await asyncio.sleep((self._clock.monotonic() - begun) * self._rest_times)
-            if step is None:  # all is there, somebody else is at it, or something was deleted meanwhile
-                return count
+    async def index(self) -> int:
+        """Put everything into the index that is not there; how many messages these were."""
+        count, step = 0, await self._step(_Step())
+        while step is not None:
             count += step.messages
-            after = step.whole_through or after
+            step = await self._step(step)
+        return count
 
     async def scrub(self) -> None:
         """Wipe what deleted messages left in the index, and in the log of changes."""
@@ -81,11 +59,22 @@ class Indexer:
                 return
             await asyncio.sleep(0.1)
 
-    @property
-    def _rest_times(self) -> int:
-        return BUSY_REST_TIMES if self._is_busy() else QUIET_REST_TIMES
+    async def _go_on(self) -> bool:
+        """A step of a round through all conversations; whether there may be another."""
+        step = await self._step(self._place)
+        self._place = step or _Step()
+        if step is None:
+            await self.scrub()
+        return step is not None
 
-    async def _learn(self, lagging: Sequence[Lag]) -> "_Step | None":
+    async def _step(self, last: "_Step") -> "_Step | None":
+        """`None`: all is there, somebody else is at it, or something was deleted meanwhile."""
+        after = last.whole_through
+        lagging = await self._database.read(
+            lambda tx: self._repo.list_lagging(tx, after=after, count=CONVERSATIONS_AT_ONCE)
+        )
+        if not lagging:
+            return None
         missing = await self._database.read(lambda tx: self._repo.list_missing(tx, lagging, count=MESSAGES_AT_ONCE))
         marks = _marks(lagging, missing)
         readers = {lag.conversation_id: lag for lag in lagging}
@@ -93,26 +82,13 @@ class Indexer:
         with suppress(ConstraintViolation):
             if await self._database.write(lambda tx: self._repo.learn(tx, learned, marks)):
                 whole = [lag.conversation_id for lag in lagging if _is_whole(lag, marks)]
-                return _Step(len(learned), whole[-1] if whole else None)
+                return _Step(len(learned), whole[-1] if whole else after)
         return None
-
-    async def _run(self) -> None:
-        wait = self._seconds
-        while True:
-            await asyncio.sleep(wait)
-            begun = self._clock.monotonic()
-            try:
-                await self.index(is_patient=True)
-                begun = self._clock.monotonic()  # it has rested after each step
-                await self.scrub()
-            except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
-                _log.warning("chore.failed", chore="search", error=type(error).__name__)
-            wait = max(self._seconds, (self._clock.monotonic() - begun) * self._rest_times)
 
 
 class _Step(NamedTuple):
-    messages: int
-    whole_through: ConversationId | None
+    messages: int = 0
+    whole_through: ConversationId | None = None
     """The last conversation of which everything is in the index now."""
 
 

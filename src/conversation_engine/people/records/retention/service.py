@@ -1,11 +1,11 @@
 """Conversations in which nothing has happened for as long as the rules say are erased, by any process."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
+from conversation_engine.infra.chores import Chore
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.observability.logs import get_logger
@@ -34,26 +34,14 @@ class RetentionService:
         days: Mapping[str, float],
         is_at_work: bool,
     ) -> None:
-        """`days` by type, see `RetentionSettings`; `is_at_work`: whether `start` does anything in this process."""
+        """`days` by type, see `RetentionSettings`; `is_at_work`: whether this process does it by itself."""
         self._database = database
         self._records = records
         self._jobs = jobs
         self._clock = clock
         self._days = days
-        self._is_at_work = is_at_work
-        self._sweeping: asyncio.Task[None] | None = None
         self._repo = RecordRepo()
-
-    def start(self) -> None:
-        """Look now and then, where there are rules."""
-        if self._days and self._is_at_work:
-            self._sweeping = asyncio.create_task(self._sweep_forever(), name="retention")
-
-    async def aclose(self) -> None:
-        """Stop doing so. Idempotent."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            await asyncio.wait([self._sweeping])
+        self.chore = Chore("retention", self.sweep, seconds=SWEEP_SECONDS if days and is_at_work else 0)
 
     async def sweep(
         self, days: Mapping[str, float] | None = None, *, actor_id: UserId | None = None, is_tried_only: bool = False
@@ -87,11 +75,3 @@ class RetentionService:
             return self._records.remove(tx, conversation_id, actor_id=actor_id)
 
         return await self._database.write(work)
-
-    async def _sweep_forever(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
-                _log.warning("chore.failed", chore="retention", error=type(error).__name__)
-            await asyncio.sleep(SWEEP_SECONDS)
