@@ -1,6 +1,8 @@
 """Finding what was said: the same before the index knows of it and after."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -171,6 +173,25 @@ class TestSearch:
             assert b"quokka" in pages
             for word in (b"xylograph", b"zeugma", b"1w_"):
                 assert word not in pages, word
+
+    async def test_a_log_that_is_read_is_wiped_in_a_later_round(
+        self, open_engine: OpenEngine, database_url: str
+    ) -> None:
+        if not database_url.startswith("sqlite"):
+            pytest.skip("PostgreSQL's log is the operator's to keep")
+        engine = await open_engine(**EAGER)
+        here = await talk(engine, ADA.user_id)
+        await say(engine, here, "xylograph")
+        await engine.insights.indexer.index()
+        path = Path(str(make_url(database_url).database))
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            assert reader.execute("SELECT count(*) FROM messages").fetchone() == (1,)
+            await engine.conversations.delete(here.id, owner_id=ADA.user_id)
+            await engine.insights.indexer.scrub()
+            assert b"xylograph" in Path(f"{path}-wal").read_bytes()
+        await engine.insights.indexer.scrub()
+        assert not [file for file in path.parent.glob("*.db*") if b"xylograph" in file.read_bytes()]
 
     async def test_a_copy_of_a_conversation_is_found_beside_it(self, open_engine: OpenEngine) -> None:
         engine = await open_engine(**EAGER)

@@ -19,7 +19,7 @@ from conversation_engine.domains.retrieval.errors import (
     PassageNotFoundError,
     SharingForbiddenError,
 )
-from conversation_engine.domains.retrieval.index.ports import SearchIndex
+from conversation_engine.domains.retrieval.index.ports import WORD_INDEX, SearchIndex
 from conversation_engine.domains.retrieval.ingestion.service import (
     INGEST,
     REEMBED,
@@ -27,7 +27,6 @@ from conversation_engine.domains.retrieval.ingestion.service import (
     SCRUB_JOB,
     EmbedCollection,
     IngestDocument,
-    ScrubIndex,
     ingest_job,
 )
 from conversation_engine.domains.retrieval.parsing.outcome import TOO_LARGE, document_error
@@ -56,6 +55,7 @@ from conversation_engine.infra.db.database import ConstraintViolation, Database,
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.jobs.types import NewJob
+from conversation_engine.infra.jobs.wiping import Wiper
 from conversation_engine.infra.observability.recording import SILENCE, Recorder
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidInputError
@@ -105,7 +105,7 @@ class RetrievalService:
         ingest = IngestDocument(database, index=index, embeddings=embeddings, parser=parser, clock=clock)
         jobs.register(INGEST, ingest)
         jobs.register(REEMBED, EmbedCollection(database, embeddings=embeddings, jobs=jobs))
-        jobs.register(SCRUB, ScrubIndex(database, index=index))
+        jobs.register(SCRUB, Wiper(database, only=WORD_INDEX))
 
     async def start(self) -> None:
         """Find out what the database can do; have passages embedded anew whose model is not today's."""

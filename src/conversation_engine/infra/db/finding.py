@@ -3,7 +3,7 @@
 Every word is kept with the number of who may read it (`12w_hello`, and `12s_` with its stem), so that a search reads
 what one person may find, however much there is of others. The numbers of rows grow with the time at which something was
 said: FTS5 and a B-tree give the newest first without sorting. Triggers forget what is deleted at once; what that leaves
-on pages of FTS5 is wiped by merging (`scrub`), on PostgreSQL by vacuum.
+on pages of FTS5 is wiped by merging (`infra.db.scrubbing`), on PostgreSQL by vacuum.
 
 FTS5 keeps no copy of the words, which would be five times a message: to forget one it is told its words again, and the
 trigger works them out from the message (`MESSAGE_TERMS`). Whoever changes how words are found must make the index anew.
@@ -18,8 +18,7 @@ from conversation_engine.infra.db.base import IdType
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.words.messages import words_and_stems
 
-MERGE_PAGES: Final = 500
-"""Pages that one step of wiping may write: about 20 ms, so that turns need not wait."""
+INDEX: Final = "message_fts"
 LAST_POSITION: Final = 16_383
 """PostgreSQL counts no further."""
 MOST_POSITIONS: Final = 255
@@ -123,25 +122,16 @@ def find(
     return [(row.number, row.score) for row in tx.execute(statement, values)]
 
 
-def is_anything_gone(tx: Tx) -> bool:
-    """Whether deleted messages may have left something in the index that `scrub` wipes."""
-    return tx.dialect.name == "sqlite" and bool(tx.exec_driver_sql("SELECT messages FROM message_fts_gone").scalar())
+def count_gone(tx: Tx) -> int:
+    """How many messages were deleted whose words may still stand on pages of FTS5."""
+    if tx.dialect.name != "sqlite":
+        return 0
+    return int(tx.exec_driver_sql("SELECT messages FROM message_fts_gone").scalar_one())
 
 
-def scrub(tx: Tx) -> bool:
-    """Wipe a part of that; whether there may be more to wipe."""
-    if not is_anything_gone(tx):
-        return False
-    before = _changes(tx)
-    tx.exec_driver_sql("INSERT INTO message_fts(message_fts, rank) VALUES ('merge', ?)", (-MERGE_PAGES,))
-    if _changes(tx) - before >= 2:  # as FTS5's page says: fewer than two changes, and there is no work left
-        return True
-    tx.exec_driver_sql("UPDATE message_fts_gone SET messages = 0")
-    return False
-
-
-def _changes(tx: Tx) -> int:
-    return int(tx.exec_driver_sql("SELECT total_changes()").scalar_one())
+def forget_gone(tx: Tx, count: int) -> None:
+    """So many of them have been wiped."""
+    tx.exec_driver_sql("UPDATE message_fts_gone SET messages = max(0, messages - ?)", (count,))
 
 
 def _statement(tx: Tx, column: str, conditions: str, *, is_best_first: bool, is_after: bool) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Row, func, insert, select, update
 
 from conversation_engine.domains.conversations.models import ConversationModel, MessageModel
 from conversation_engine.infra.db.database import Tx
-from conversation_engine.infra.db.finding import Terms, find, is_anything_gone, kept_terms, put, scrub, search_text
+from conversation_engine.infra.db.finding import Terms, count_gone, find, forget_gone, kept_terms, put, search_text
 from conversation_engine.infra.db.functions import upsert_into
 from conversation_engine.infra.words.messages import said_in
 from conversation_engine.insights.search.models import MessageTermsModel, SearchMarkModel, SearchReaderModel
@@ -139,13 +139,13 @@ class SearchRepo:
             put(tx, list(found.values()))
         return True
 
-    def is_anything_gone(self, tx: Tx) -> bool:
-        """See `infra.db.finding.is_anything_gone`."""
-        return is_anything_gone(tx)
+    def count_gone(self, tx: Tx) -> int:
+        """See `infra.db.finding.count_gone`."""
+        return count_gone(tx)
 
-    def scrub(self, tx: Tx) -> bool:
-        """See `infra.db.finding.scrub`."""
-        return scrub(tx)
+    def forget_gone(self, tx: Tx, count: int) -> None:
+        """See `infra.db.finding.forget_gone`."""
+        forget_gone(tx, count)
 
     def _move(self, tx: Tx, conversation_id: ConversationId, before: int, through: int) -> bool:
         here = _marks.c.conversation_id == conversation_id

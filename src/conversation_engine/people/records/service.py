@@ -10,12 +10,12 @@ from conversation_engine.infra.audit.service import AuditLog
 from conversation_engine.infra.audit.types import Deed
 from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.jobs.service import JobQueue
+from conversation_engine.infra.jobs.wiping import WIPE, WIPE_JOB, Wiper
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, UserId
 from conversation_engine.kernel.people import Principal, Role, require_role
 from conversation_engine.people.records.repo import RecordRepo
 from conversation_engine.people.records.types import Erased, ErasedConversation, Rows
-from conversation_engine.people.records.wiping import WIPE, WIPE_JOB, Wiper
 from conversation_engine.turns.service import TurnService
 
 ERASED: Final = "conversation.erased"

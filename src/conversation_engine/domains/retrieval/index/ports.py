@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from conversation_engine.domains.retrieval.types import DocumentId, IndexHit, IndexQuery
 from conversation_engine.infra.db.database import Tx
+
+WORD_INDEX: Final = "chunk_fts"
+"""What SQLite keeps words in, and what deleted ones are wiped from."""
 
 
 class SearchIndex(Protocol):
@@ -34,8 +37,4 @@ class SearchIndex(Protocol):
 
     def search(self, tx: Tx, query: IndexQuery) -> tuple[Sequence[IndexHit], float | None]:
         """What is found, best first, and the best cosine of all passages looked at."""
-        ...
-
-    def scrub(self, tx: Tx) -> bool:
-        """Wipe a part of what deleted passages left in the index; whether there may be more to wipe."""
         ...

@@ -188,9 +188,6 @@ class PostgresIndex:
         best = float(rows[0].best_cosine) if rows and rows[0].best_cosine is not None else None
         return [_hit(row) for row in rows], best
 
-    def scrub(self, tx: Tx) -> bool:
-        return False  # vacuum does it
-
 
 _TERMS_OF = text(
     "SELECT substr(lexeme, strpos(lexeme, '_') + 1) AS term, count(*) AS chunks "

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MERGE_PAGES: Final = 500
-"""Pages that one step of wiping may write: about 20 ms, so that turns need not wait."""
 VECTOR_MEMORY_BYTES: Final = 1_000_000_000
 MOST_BLOCKS: Final = 8
 
@@ -108,11 +106,6 @@ class SqliteIndex:
             ranked = fuse(by_word, by_meaning)
         chosen = dict(list(ranked.items())[: query.count])
         return _hits(tx, chosen, by_word, by_meaning), best
-
-    def scrub(self, tx: Tx) -> bool:
-        before = _changes(tx)
-        tx.exec_driver_sql("INSERT INTO chunk_fts(chunk_fts, rank) VALUES ('merge', ?)", (-MERGE_PAGES,))
-        return _changes(tx) - before >= 2  # as FTS5's page says: fewer than two changes, and there is no work left
 
     def _by_word(self, tx: Tx, query: IndexQuery, scope: Sequence[Row[Any]]) -> dict[int, float]:
         chunks, terms = sum(row.chunk_count for row in scope), sum(row.term_count for row in scope)
@@ -316,7 +309,3 @@ def _chunk(row: Row[Any]) -> Chunk:
         page=row.page,
         metadata=row.metadata,
     )
-
-
-def _changes(tx: Tx) -> int:
-    return int(tx.exec_driver_sql("SELECT total_changes()").scalar_one())

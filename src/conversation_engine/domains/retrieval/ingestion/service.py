@@ -37,7 +37,6 @@ SCRUB: Final = "scrub_index"
 CHUNKS_AT_ONCE: Final = 100
 EMBEDDED_AT_ONCE: Final = 32
 NOT_EMBEDDED: Final = "document_not_embedded"
-WIPE_TRIES: Final = 50
 _log = get_logger(__name__)
 
 
@@ -203,25 +202,6 @@ class EmbedCollection:
         self._collections.forget_vectors(tx, collection_id, model=model)
         for document_id in documents:
             self._jobs.enqueue(tx, ingest_job(document_id))
-
-
-class ScrubIndex:
-    """A `JobHandler`: deleting a row leaves its words in FTS5's older segments and in the write-ahead log."""
-
-    def __init__(self, database: Database, *, index: SearchIndex) -> None:
-        self._database = database
-        self._index = index
-
-    async def __call__(self, job: Job) -> None:
-        while await self._database.write(self._index.scrub):
-            pass  # each step is a transaction of its own, so that turns are written in between
-        for _ in range(WIPE_TRIES):
-            if await self._database.wipe_log():
-                return
-            await asyncio.sleep(0.1)
-
-    async def give_up(self, job: Job, error_code: str) -> None:
-        return None
 
 
 def _terms(chunks: Sequence[NewChunk]) -> list[list[str]]:

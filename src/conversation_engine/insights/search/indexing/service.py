@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 
 from conversation_engine.infra.chores import BESIDE_TURNS, Chore
 from conversation_engine.infra.db.database import ConstraintViolation, Database
+from conversation_engine.infra.db.finding import INDEX
+from conversation_engine.infra.db.scrubbing import scrub
 from conversation_engine.infra.words.messages import read
 from conversation_engine.insights.search.repo import Lag, Learned, SearchRepo
 from conversation_engine.insights.search.service import number_of
@@ -18,7 +20,6 @@ MESSAGES_AT_ONCE: Final = 100
 """Of one transaction: about 10 ms, so that turns need not wait."""
 QUIET_REST_TIMES: Final = 3
 """It may have a quarter of one core while no turn runs."""
-WIPE_TRIES: Final = 50
 
 
 class Indexer:
@@ -49,15 +50,10 @@ class Indexer:
         return count
 
     async def scrub(self) -> None:
-        """Wipe what deleted messages left in the index, and in the log of changes."""
-        if not await self._database.read(self._repo.is_anything_gone):
-            return
-        while await self._database.write(self._repo.scrub):
-            pass  # each step is a transaction of its own, so that turns are written in between
-        for _ in range(WIPE_TRIES):
-            if await self._database.wipe_log():
-                return
-            await asyncio.sleep(0.1)
+        """Wipe what deleted messages left in the index and in the log; while somebody reads that, in a later round."""
+        gone = await self._database.read(self._repo.count_gone)
+        if gone and await scrub(self._database, only=INDEX):
+            await self._database.write(lambda tx: self._repo.forget_gone(tx, gone))
 
     async def _go_on(self) -> bool:
         """A step of a round through all conversations; whether there may be another."""

@@ -1,4 +1,4 @@
-"""After an erasure: nothing of it stays where deleted rows linger, in full-text indexes and the log beside the data."""
+"""After a deletion: nothing of it stays where deleted rows linger, in full-text indexes and the log beside the data."""
 
 from typing import Final
 
@@ -14,14 +14,16 @@ WIPE_JOB: Final = NewJob(kind=WIPE, key="all", payload={})
 class Wiper:
     """A `JobHandler`. It comes back later while somebody still reads what is to be wiped."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, only: str | None = None) -> None:
+        """`only` this index; `None`: all."""
         self._database = database
+        self._only = only
 
     async def __call__(self, job: Job) -> None:
         """Raises LogInUseError."""
-        if not await scrub(self._database):
+        if not await scrub(self._database, only=self._only):
             raise LogInUseError
 
     async def give_up(self, job: Job, error_code: str) -> None:
-        """The next erasure tries again, and `convo jobs` shows it."""
+        """The next deletion tries again, and `convo jobs` shows it."""
         return
