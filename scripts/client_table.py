@@ -16,6 +16,7 @@ FEATURES: Final = {
     "stop": "a reply stopped",
     "once": "the same request twice is done once",
     "tools": "function tools",
+    "media": "images and files",
     "refusal": "refusals as the client's own errors",
 }
 
@@ -74,6 +75,7 @@ CLIENTS: Final = (
             "stop": f"{_RESPONSES}::TestBackground::test_it_is_cancelled",
             "once": f"{_RESPONSES}::TestCreate::test_the_same_key_is_the_same_response",
             "tools": "tests/openai/test_tools.py::TestResponses::test_calls_are_items_across_responses",
+            "media": "tests/openai/test_media.py::TestPassedOn::test_in_a_response_and_again_in_the_next",
             "refusal": f"{_CHAT}::TestRefusals::test_what_is_not_supported_is_named",
         },
     ),
@@ -90,13 +92,13 @@ CLIENTS: Final = (
         name="AI SDK (`DefaultChatTransport`)",
         package="ai",
         pinned_in="tests/ai_sdk/node/package.json",
-        shown_by=dict.fromkeys(("answer", "stream", "resume", "memory", "stop", "refusal"), _UI),
+        shown_by=dict.fromkeys(("answer", "stream", "resume", "memory", "stop", "tools", "media", "refusal"), _UI),
     ),
     ClientOfOurs(
         name="AI SDK for React (`useChat`)",
         package="@ai-sdk/react",
         pinned_in="tests/ai_sdk/node/package.json",
-        shown_by=dict.fromkeys(("answer", "stream", "resume", "memory", "stop", "refusal"), _UI),
+        shown_by=dict.fromkeys(("answer", "stream", "resume", "memory", "stop", "tools", "media", "refusal"), _UI),
     ),
     ClientOfOurs(
         name="LangChain's `ChatOpenAI` (`make clients`)",

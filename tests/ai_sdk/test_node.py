@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from conversation_engine.domains.llm.errors import OverloadedError
-from conversation_engine.testing import Fail, Pause, Say
+from conversation_engine.domains.llm.parts import Parts
+from conversation_engine.testing import Call, Fail, Pause, Say
 from tests.node import needs_node, run_node
 from tests.serving import SharedServer
 
@@ -24,6 +25,8 @@ async def test_use_chat_does_everything_once_with_a_reload_in_the_middle(server:
         [Say("Again")],
         [Say("Edited")],
         [Say("Bro"), Fail(OverloadedError())],
+        [Say("Let me see."), *(Call("weather", (f'{{"city":"{city}"}}',), city) for city in ("Oslo", "Rome"))],
+        [Say("Ro"), Pause(0.7), Say("me.")],
     ):
         server.model.then(*script)
     heard: dict[str, Any] = json.loads(await run_node(SOURCES, "talk.mjs", server.url, server.token("ada")))
@@ -46,4 +49,22 @@ async def test_use_chat_does_everything_once_with_a_reload_in_the_middle(server:
 
     assert heard["failed"] == ["error", OverloadedError.sentence, "Bro"]
     assert heard["refused"] == ["error", "not_authenticated"]
-    assert len(server.model.requests) == 6
+    assert_tools_were_called(heard)
+    assert len(server.model.requests) == 8
+    assert [type(one.content) for one in server.model.requests[-1].messages] == [Parts] * 3
+
+
+def assert_tools_were_called(heard: dict[str, Any]) -> None:
+    assert heard["calls"] == [["weather", "Oslo"], ["weather", "Rome"]]
+    called = [
+        ["step-start", None, None],
+        ["text", "done", None],
+        ["tool-weather", "output-available", 1],
+        ["tool-weather", "output-available", 2],
+        ["step-start", None, None],
+    ]
+    assert heard["calling"] == [*called, ["text", "streaming", None]]
+    assert heard["called"] == [*called, ["text", "done", None]]
+    image, text = heard["question"]
+    assert (image[:15], text) == ("data:image/gif;", "Warmer where?")
+    assert heard["stored"] == [2, True, 2]

@@ -9,12 +9,21 @@ import httpx2
 import pytest
 
 from conversation_engine.domains.llm.errors import OverloadedError
+from conversation_engine.domains.llm.parts import File, Image, Parts, Text, ToolResult
 from conversation_engine.domains.llm.types import TokenUsage
-from conversation_engine.entrypoints.ai_sdk.narration import Narration
-from conversation_engine.testing import Fail, Pause, Say, ScriptedModel
-from conversation_engine.turns.types import CallBegun, CallDelta, ReplyDelta
+from conversation_engine.testing import Call, Fail, Pause, Say, ScriptedModel
 from tests.http.scenes import new_conversation, problem_in
 from tests.serving import SharedServer
+
+WEATHER = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+OSLO_INPUT, ROME_INPUT = {"city": "Oslo"}, {"city": "Rome"}
+OSLO = Call("weather", ('{"city": "Oslo"}',), "call_oslo")
+ROME = Call("weather", ('{"city": "Rome"}',), "call_rome")
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+IMAGE: dict[str, Any] = {"type": "file", "mediaType": "image/gif", "url": PIXEL}
+PDF = {"type": "file", "mediaType": "application/pdf", "filename": "a.pdf"} | {
+    "url": "data:application/pdf;base64,JVBERi0xLjQK"
+}
 
 
 def message(text: str, *, id: str = "m", role: str = "user") -> dict[str, Any]:
@@ -34,6 +43,31 @@ def chunks_in(response: httpx2.Response) -> list[dict[str, Any]]:
     *blocks, last, rest = response.text.split("\n\n")
     assert (last, rest) == ("data: [DONE]", "")
     return [json.loads(block.removeprefix("data: ")) for block in blocks if not block.startswith(":")]
+
+
+def going_on(chat: str, reply: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """What `useChat` sends when the tools of its last message are done."""
+    return {"id": chat, "messages": [reply], "trigger": "submit-message", "messageId": reply["id"], **fields}
+
+
+def reply_with(*calls: dict[str, Any], id: str = "reply") -> dict[str, Any]:
+    """The page's message with calls, after a step that is over."""
+    done = {"type": "tool-weather", "toolCallId": "old", "state": "output-available", "output": "long ago"}
+    return {"id": id, "role": "assistant", "parts": [done, {"type": "step-start"}, *calls]}
+
+
+def answered(call_id: str, output: Any) -> dict[str, Any]:
+    return {"type": "tool-weather", "toolCallId": call_id, "state": "output-available", "input": {}, "output": output}
+
+
+def failed(call_id: str, why: str) -> dict[str, Any]:
+    return {"type": "dynamic-tool", "toolName": "weather", "toolCallId": call_id, "state": "output-error"} | {
+        "errorText": why
+    }
+
+
+def text_of(chunks: list[dict[str, Any]]) -> str:
+    return "".join(chunk["delta"] for chunk in chunks if chunk["type"] == "text-delta")
 
 
 def kinds(chunks: list[dict[str, Any]]) -> list[str]:
@@ -197,7 +231,7 @@ class TestRefusals:
         [
             (asked("x", messages=[]), "invalid_request"),
             (asked("x", messages=[message("Hi", role="assistant")]), "nothing_said"),
-            (asked("x", messages=[{"id": "m", "role": "user", "parts": [{"type": "file"}]}]), "unsupported_part"),
+            (asked("x", messages=[{"id": "m", "role": "user", "parts": [{"type": "custom"}]}]), "unsupported_part"),
             (asked("x", " "), "invalid_text"),
             (asked("", "Hi"), "invalid_request"),
             (asked("x", colour="blue"), "invalid_request"),
@@ -211,23 +245,164 @@ class TestRefusals:
         assert (refused.status_code, problem_in(refused)["code"]) == (422, code)
 
 
-class TestNarration:
-    def test_calls_of_tools_that_another_door_offered_are_parts_of_the_message(self) -> None:
-        narration = Narration()
-        told = [
-            ReplyDelta(offset=2, text="Hm"),
-            CallBegun(offset=9, index=0, call_id="c1", name="weather"),
-            CallDelta(offset=11, index=0, text='{"in"'),
-            CallDelta(offset=15, index=0, text=': "Rome"}'),
-            ReplyDelta(offset=20, text="So"),
-        ]
-        text = b"".join(narration.frames(event) for event in told).decode()
-        chunks = [json.loads(block.removeprefix("data: ")) for block in text.split("\n\n")[:-1]]
+class TestTools:
+    async def test_a_tool_of_the_page_is_called_and_the_reply_goes_on_with_its_output(
+        self, http: httpx2.AsyncClient, model: ScriptedModel
+    ) -> None:
+        chat = str(uuid4())
+        model.then(Say("Let me see."), OSLO, ROME, Say("Well."))
+        chunks = chunks_in(await http.post("/api/chat", json=asked(chat, "Warmer where?", tools=[WEATHER])))
         assert kinds(chunks) == [
-            *("text-start", "text-delta", "text-end"),
-            *("tool-input-start", "tool-input-delta", "tool-input-delta"),
-            *("text-start", "text-delta"),
+            *("start", "start-step", "text-start", "text-delta", "text-end"),
+            *("tool-input-start", "tool-input-delta", "tool-input-available") * 2,
+            *("text-start", "text-delta", "text-end", "finish-step", "finish"),
         ]
-        [called] = narration._called()
-        assert (called["type"], called["toolCallId"]) == ("tool-input-available", "c1")
-        assert called["input"] == {"in": "Rome"}
+        assert [one["input"] for one in chunks if one["type"] == "tool-input-available"] == [OSLO_INPUT, ROME_INPUT]
+        assert chunks[-1]["finishReason"] == "tool-calls"
+        model.then(Say("Rome."))
+        called = reply_with(answered("call_oslo", {"degrees": 3}), failed("call_rome", "no such place"))
+        told = chunks_in(await http.post("/api/chat", json=going_on(chat, called, tools=[WEATHER])))
+        assert told[0]["messageId"] == called["id"]
+        assert text_of(told) == "Rome."
+        assert model.requests[1].messages[-1].content == Parts(
+            (
+                ToolResult(call_id="call_oslo", output='{"degrees": 3}'),
+                ToolResult(call_id="call_rome", output="no such place"),
+            )
+        )
+        [question, reply] = (await http.get(f"/api/chat/{chat}")).json()["messages"]
+        assert question["parts"] == [{"type": "text", "text": "Warmer where?"}]
+        assert (reply["id"], reply["metadata"]["turn_id"]) == (
+            chunks[0]["messageId"],
+            told[0]["messageMetadata"]["turn_id"],
+        )
+        oslo, rome = ({"type": "tool-weather", "toolCallId": f"call_{name}"} for name in ("oslo", "rome"))
+        assert reply["parts"] == [
+            {"type": "text", "text": "Let me see."},
+            oslo | {"state": "output-available", "input": OSLO_INPUT, "output": {"degrees": 3}},
+            rome | {"state": "output-error", "input": ROME_INPUT, "errorText": "no such place"},
+            {"type": "text", "text": "Well."},
+            {"type": "step-start"},
+            {"type": "text", "text": "Rome."},
+        ]
+
+    async def test_outputs_of_no_call_are_refused(self, http: httpx2.AsyncClient) -> None:
+        chat = str(uuid4())
+        chunks_in(await http.post("/api/chat", json=asked(chat)))
+        refused = await http.post("/api/chat", json=going_on(chat, reply_with(answered("call_x", 1))))
+        assert (refused.status_code, problem_in(refused)["code"]) == (422, "unknown_tool_call")
+
+    async def test_a_call_that_breaks_off_is_an_error_and_one_of_a_broken_reply_is_never_made(
+        self, http: httpx2.AsyncClient, model: ScriptedModel
+    ) -> None:
+        chat, cut = str(uuid4()), Call("weather", ('{"city"',), "call_1")
+        model.then(cut)
+        chunks = chunks_in(await http.post("/api/chat", json=asked(chat, tools=[WEATHER])))
+        [error] = [one for one in chunks if one["type"] == "tool-input-error"]
+        assert (error["input"], error["toolCallId"]) == ('{"city"', "call_1")
+        shown = (await http.get(f"/api/chat/{chat}")).json()["messages"][-1]["parts"]
+        assert [(one["state"], one["errorText"]) for one in shown] == [("output-error", error["errorText"])]
+        model.then(OSLO, Fail(OverloadedError()))
+        broken = chunks_in(await http.post("/api/chat", json=asked(str(uuid4()), tools=[WEATHER])))
+        assert kinds(broken)[2:] == ["tool-input-start", "tool-input-delta", "message-metadata", "error"]
+
+    async def test_after_a_reload_the_steps_before_are_told_again_and_no_call_is_made_twice(
+        self, http: httpx2.AsyncClient, model: ScriptedModel
+    ) -> None:
+        chat = str(uuid4())
+        model.then(Say("Let me see."), OSLO)
+        first = chunks_in(await http.post("/api/chat", json=asked(chat, tools=[WEATHER])))[0]["messageId"]
+        model.then(Say("Cold"), Pause(60))
+        body = going_on(chat, reply_with(answered("call_oslo", "3"), id=first), tools=[WEATHER])
+        async with http.stream("POST", "/api/chat", json=body) as response:
+            async for piece in response.aiter_text():
+                if "text-delta" in piece:
+                    break
+        text = ""
+        async with http.stream("GET", f"/api/chat/{chat}/stream") as response:
+            async for piece in response.aiter_text():
+                if "Cold" in (text := text + piece) and model.closed == 0:
+                    await http.post(f"/api/chat/{chat}/stop")
+        chunks = [json.loads(block.removeprefix("data: ")) for block in text.split("\n\n")[:-2]]
+        assert chunks[0]["messageId"] == first
+        assert kinds(chunks)[1:] == [
+            *("start-step", "text-start", "text-delta", "text-end"),
+            *("tool-input-start", "tool-input-delta", "tool-output-available", "finish-step"),
+            *("start-step", "text-start", "text-delta", "text-end", "message-metadata", "abort"),
+        ]
+
+    async def test_a_question_after_the_exchange_follows_all_of_it_and_is_said_otherwise_there(
+        self, http: httpx2.AsyncClient, model: ScriptedModel
+    ) -> None:
+        chat = str(uuid4())
+        model.then(OSLO)
+        first = chunks_in(await http.post("/api/chat", json=asked(chat, tools=[WEATHER])))[0]["messageId"]
+        reply = reply_with(answered("call_oslo", "3"), id=first)
+        for text, more in (("Well?", {}), ("So?", {"messageId": "n"})):
+            body = {"id": chat, "messages": [reply, message(text, id="n")], **more}
+            chunks_in(await http.post("/api/chat", json=body))
+            shown = [one.content for one in model.requests[-1].messages]
+            assert [type(one) for one in shown] == [str, Parts, Parts, str]
+            assert shown[-1] == text
+
+    async def test_the_whole_reply_is_said_anew_not_its_last_step(
+        self, http: httpx2.AsyncClient, model: ScriptedModel
+    ) -> None:
+        chat = str(uuid4())
+        model.then(OSLO)
+        first = chunks_in(await http.post("/api/chat", json=asked(chat, tools=[WEATHER])))[0]["messageId"]
+        chunks_in(await http.post("/api/chat", json=going_on(chat, reply_with(answered("call_oslo", "3"), id=first))))
+        model.then(Say("Anew"))
+        chunks_in(await http.post("/api/chat", json=asked(chat, trigger="regenerate-message")))
+        assert [one.content for one in model.requests[-1].messages] == ["Hello"]
+
+
+class TestFiles:
+    async def test_images_and_files_are_passed_on_and_shown_again(
+        self, http: httpx2.AsyncClient, model: ScriptedModel
+    ) -> None:
+        chat = str(uuid4())
+        parts = [IMAGE, PDF, {"type": "text", "text": "What is it?"}]
+        chunks_in(
+            await http.post("/api/chat", json=asked(chat, messages=[{"id": "m", "role": "user", "parts": parts}]))
+        )
+        [request] = model.requests
+        assert request.messages[0].content == Parts(
+            (Image(url=IMAGE["url"]), File(name="a.pdf", url=PDF["url"]), Text("What is it?"))
+        )
+        assert (await http.get(f"/api/chat/{chat}")).json()["messages"][0]["parts"] == parts
+
+    @pytest.mark.parametrize(
+        "part", [IMAGE | {"url": "blob:x"}, IMAGE | {"mediaType": "image/png", "url": PDF["url"]}, {"type": "file"}]
+    )
+    async def test_a_file_that_is_nowhere_is_refused(self, http: httpx2.AsyncClient, part: dict[str, Any]) -> None:
+        said = [{"id": "m", "role": "user", "parts": [{"type": "text", "text": "?"}, part]}]
+        refused = await http.post("/api/chat", json=asked("x", messages=said))
+        assert (refused.status_code, problem_in(refused)["code"]) == (422, "invalid_file_part")
+        assert problem_in(refused)["field"] == "messages[-1].parts[1].url"
+
+    async def test_a_model_that_sees_nothing_is_named_with_the_part(self, http: httpx2.AsyncClient) -> None:
+        said = [{"id": "m", "role": "user", "parts": [{"type": "text", "text": "?"}, IMAGE]}]
+        refused = await http.post("/api/chat", json=asked("x", messages=said, model="local"))
+        assert (problem_in(refused)["code"], problem_in(refused)["field"]) == ("model_cannot", "messages[-1].parts[1]")
+
+
+class TestSources:
+    async def test_documents_that_the_reply_names_are_parts_of_it(
+        self, http: httpx2.AsyncClient, model: ScriptedModel
+    ) -> None:
+        report = ("report.md", b"# Results\n\nThe key metrics are revenue growth of 12 % and a margin of 30 %.")
+        collection_id = (await http.post("/collections", json={"name": "Reports"})).json()["id"]
+        answer = await http.post("/documents", files=[("files", report)], params={"collection_id": collection_id})
+        [document] = answer.json()["documents"]
+        while document["status"] != "ready":
+            document = (await http.get(f"/documents/{document['id']}")).json()
+        conversation = await new_conversation(http)
+        path = f"/conversations/{conversation['id']}/collections"
+        assert (await http.put(path, json={"collection_ids": [document["collection_id"]]})).status_code == 200
+        model.then(Say("Growth [1]."))
+        chunks = chunks_in(await http.post("/api/chat", json=asked(conversation["id"], "What are the key metrics?")))
+        [source] = [one for one in chunks if one["type"] == "source-document"]
+        assert (source["title"], source["mediaType"]) == ("[1] report.md", "text/markdown")
+        shown = (await http.get(f"/api/chat/{conversation['id']}")).json()["messages"][-1]["parts"]
+        assert shown == [{"type": "text", "text": "Growth [1]."}, source]

@@ -1,7 +1,7 @@
 // useChat and DefaultChatTransport, unmodified, told an address and a token: does everything once, with a reload in the
 // middle, and prints what a page would show.
 import { useChat } from "@ai-sdk/react";
-import { DefaultChatTransport } from "ai";
+import { DefaultChatTransport, lastAssistantMessageIsCompleteWithToolCalls } from "ai";
 import { createElement } from "react";
 import { act, create } from "react-test-renderer";
 
@@ -23,8 +23,7 @@ async function until(condition) {
 }
 
 // A page with a chat in it, as React draws it.
-async function open(options) {
-  const page = {};
+async function open(options, page = {}) {
   const Page = () => {
     page.chat = useChat({ transport, ...options });
     return null;
@@ -79,6 +78,38 @@ heard.failed = [second.chat.status, second.chat.error?.message, textOf(second.ch
 const stranger = await open({ transport: new DefaultChatTransport({ api: `${base}/api/chat` }) });
 await act(() => stranger.chat.sendMessage({ text: "Hello" }));
 heard.refused = [stranger.chat.status, JSON.parse(stranger.chat.error.message).code];
+
+// 8: an image, a tool of the page's whose output goes on by itself, and a reload while the reply goes on.
+const weather = { name: "weather", parameters: { type: "object", properties: { city: { type: "string" } } } };
+const withTools = new DefaultChatTransport({ api: `${base}/api/chat`, headers, body: { tools: [weather] } });
+const calls = [];
+const toolsOf = (page) => ({
+  transport: withTools,
+  sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithToolCalls,
+  onToolCall({ toolCall }) {
+    calls.push([toolCall.toolName, toolCall.input.city]);
+    page.chat.addToolOutput({ tool: toolCall.toolName, toolCallId: toolCall.toolCallId, output: { degrees: calls.length } });
+  },
+});
+const third = {};
+await open({ id: "tools", ...toolsOf(third) }, third);
+const pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+const image = { type: "file", mediaType: "image/gif", url: pixel };
+act(() => void third.chat.sendMessage({ text: "Warmer where?", files: [image] }));
+await until(() => third.chat.messages.length === 2 && textOf(third.chat.messages[1]).endsWith("Ro"));
+heard.calling = third.chat.messages[1].parts.map((part) => [part.type, part.state, part.output?.degrees]);
+await act(() => third.chat.stop());
+await third.close();
+const loaded = (await (await fetch(`${base}/api/chat/tools`, { headers })).json()).messages;
+const fourth = {};
+await open({ id: "tools", messages: loaded, resume: true, ...toolsOf(fourth) }, fourth);
+await until(() => fourth.chat.status === "ready" && textOf(fourth.chat.messages[1]).endsWith("Rome."));
+heard.called = fourth.chat.messages[1].parts.map((part) => [part.type, part.state, part.output?.degrees]);
+heard.question = fourth.chat.messages[0].parts.map((part) => part.url ?? part.text);
+heard.calls = calls;
+const stored = (await (await fetch(`${base}/api/chat/tools`, { headers })).json()).messages;
+heard.stored = [stored.length, stored[1].id === fourth.chat.messages[1].id, fourth.chat.messages.length];
+await fourth.close();
 
 await second.close();
 await stranger.close();

@@ -1,11 +1,12 @@
 """Which conversation a chat's id stands for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from conversation_engine.domains.conversations.errors import ConversationNotFoundError
 from conversation_engine.domains.conversations.service import ConversationService
-from conversation_engine.domains.conversations.types import Conversation
+from conversation_engine.domains.conversations.types import MOST_PER_PAGE, Conversation, Message
 from conversation_engine.kernel.ids import ConversationId, UserId
 
 
@@ -32,6 +33,14 @@ async def place_of(chat_id: str, *, owner_id: UserId, conversations: Conversatio
     return ChatPlace(
         conversation_id=conversation_id, conversation=await _found(conversation_id, owner_id, conversations)
     )
+
+
+async def newest(
+    conversation_id: ConversationId, *, owner_id: UserId, conversations: ConversationService, limit: int = MOST_PER_PAGE
+) -> Sequence[Message]:
+    """The newest messages of the active path, in order."""
+    page = await conversations.path(conversation_id, owner_id=owner_id, limit=limit, newest_first=True)
+    return page.items[::-1]
 
 
 async def _found(

@@ -1,26 +1,15 @@
 """What `DefaultChatTransport` sends, and the messages that `useChat` keeps."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from conversation_engine.domains.conversations.documents import as_text
-from conversation_engine.domains.conversations.types import Message
-from conversation_engine.entrypoints.ai_sdk.errors import NothingSaidError, UnsupportedPartError
+from conversation_engine.entrypoints.ai_sdk.messages import UiMessageOut
+from conversation_engine.entrypoints.ai_sdk.parts_in import UiPartIn
 from conversation_engine.turns.schemas import AnswerIn
 
 ID_LIMIT_CHARACTERS = 200
-SILENT_PARTS = frozenset({"step-start", "reasoning"})
-"""Parts that say nothing to the model."""
-
-
-class UiPartIn(BaseModel):
-    """A part of a message; fields that we do not know are the SDK's own."""
-
-    model_config = ConfigDict(extra="allow")
-    type: str
-    text: str | None = None
 
 
 class UiMessageIn(BaseModel):
@@ -31,12 +20,10 @@ class UiMessageIn(BaseModel):
     role: Literal["user", "assistant", "system"]
     parts: list[UiPartIn]
 
-    def text(self) -> str:
-        """What it says. Raises UnsupportedPartError."""
-        for part in self.parts:
-            if part.type != "text" and part.type not in SILENT_PARTS and not part.type.startswith("data-"):
-                raise UnsupportedPartError(part.type)
-        return "\n".join(part.text or "" for part in self.parts if part.type == "text")
+    @property
+    def calls_tools(self) -> bool:
+        """Whether the store may have it as several messages."""
+        return self.role == "assistant" and any(part.is_call for part in self.parts)
 
 
 class UiChatIn(AnswerIn):
@@ -62,39 +49,15 @@ class UiChatIn(AnswerIn):
     )
     system_prompt: str | None = Field(None, description="Of the conversation, if this starts it.")
 
-    def question(self) -> UiMessageIn:
-        """The message to answer. Raises NothingSaidError."""
-        if self.messages[-1].role != "user":
-            raise NothingSaidError
+    @property
+    def last(self) -> UiMessageIn:
+        """What is said now: a question, or a reply with what came of its calls."""
         return self.messages[-1]
 
-    def said_before(self) -> str | None:
-        """The id of the newest reply before the question: one that we gave, unless the page made it up."""
-        earlier = [message.id for message in self.messages[:-1] if message.role == "assistant"]
-        return earlier[-1] if earlier else None
-
-
-class UiTextPart(BaseModel):
-    """Text."""
-
-    type: Literal["text"] = "text"
-    text: str
-
-
-class UiMessageOut(BaseModel):
-    """A message as `useChat` keeps it."""
-
-    id: str
-    role: str
-    parts: list[UiTextPart]
-    metadata: dict[str, Any]
-
-    @staticmethod
-    def of(message: Message) -> "UiMessageOut":
-        """The wire shape of a message."""
-        metadata = {"status": message.status, "created_at": message.created_at, "turn_id": message.turn_id}
-        parts = [UiTextPart(text=as_text(message.content))]
-        return UiMessageOut(id=message.id, role=message.role, parts=parts, metadata=metadata)
+    @property
+    def reply_before(self) -> UiMessageIn | None:
+        """The newest reply before the last message."""
+        return next((one for one in reversed(self.messages[:-1]) if one.role == "assistant"), None)
 
 
 class ChatOut(BaseModel):

@@ -1,11 +1,11 @@
 """Images and files among the parts of what a user says, as Chat Completions and Responses write them."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from conversation_engine.domains.llm.errors import ModelCannotError
+from conversation_engine.domains.llm.media_urls import is_file_url, is_image_url
 from conversation_engine.domains.llm.parts import File, Image, Part, Parts, Text
 from conversation_engine.entrypoints.openai.errors import BadFieldError, UnsupportedFieldError
 from conversation_engine.entrypoints.openai.texts import TEXT_PARTS, text_of_parts
@@ -14,9 +14,6 @@ IMAGES: Final = ("image_url", "input_image")
 FILES: Final = ("file", "input_file")
 DETAILS: Final = ("auto", "low", "high")
 NAME_LIMIT_CHARACTERS: Final = 255
-_IMAGE_DATA: Final = re.compile(r"data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/]+={0,2}")
-_FILE_DATA: Final = re.compile(r"data:[a-z]+/[A-Za-z0-9.+-]+;base64,[A-Za-z0-9+/]+={0,2}")
-_ADDRESS: Final = re.compile(r"https?://[^\s]{1,2000}")
 
 
 def said_in(content: str | list[Any] | None, *, place: str) -> str | Parts:
@@ -75,7 +72,7 @@ def _image(part: Mapping[str, Any], kind: str, place: str) -> Image:
     detail = part.get("detail") or "auto"
     if detail not in DETAILS:
         raise BadFieldError(f"{place}.detail", f"`{place}.detail` must be one of {', '.join(DETAILS)}.")
-    return Image(url=_url(told, where, _IMAGE_DATA), detail=detail)
+    return Image(url=_url(told, where, is_image_url), detail=detail)
 
 
 def _file(part: Mapping[str, Any], kind: str, place: str) -> File:
@@ -87,7 +84,7 @@ def _file(part: Mapping[str, Any], kind: str, place: str) -> File:
     if not isinstance(name, str) or len(name) > NAME_LIMIT_CHARACTERS:
         raise BadFieldError(f"{where}.filename", f"`{where}.filename` must be text of at most 255 characters.")
     field = "file_url" if told.get("file_url") and kind == "input_file" else "file_data"
-    return File(name=name, url=_url(told.get(field), f"{where}.{field}", _FILE_DATA))
+    return File(name=name, url=_url(told.get(field), f"{where}.{field}", is_file_url))
 
 
 def _refuse_ids(part: Mapping[str, Any], place: str) -> None:
@@ -95,8 +92,8 @@ def _refuse_ids(part: Mapping[str, Any], place: str) -> None:
         raise UnsupportedFieldError(f"{place}.file_id", "there are no uploaded files; send the data")
 
 
-def _url(value: Any, place: str, data: re.Pattern[str]) -> str:
-    if not isinstance(value, str) or not (data.fullmatch(value) or _ADDRESS.fullmatch(value)):
+def _url(value: Any, place: str, fits: Callable[[str], bool]) -> str:
+    if not isinstance(value, str) or not fits(value):
         raise BadFieldError(place, f"`{place}` must be a data URL in base64 of the right kind, or an address.")
     return value
 

@@ -1,13 +1,13 @@
 """What one can ask of documents."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from conversation_engine.domains.conversations.service import ConversationService
-from conversation_engine.domains.conversations.types import Conversation, NewConversation
+from conversation_engine.domains.conversations.types import Conversation, JsonObject, Message, NewConversation
 from conversation_engine.domains.retrieval.service import RetrievalService
 from conversation_engine.domains.retrieval.types import Chunk, RetrievalOptions
-from conversation_engine.kernel.ids import ConversationId, parse_id
+from conversation_engine.kernel.ids import ConversationId, MessageId, UserId, parse_id
 from conversation_engine.kernel.people import Principal
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.types import NewTurn, Turn, TurnDetail
@@ -55,22 +55,23 @@ class RagService:
 
     async def sources(self, detail: TurnDetail) -> Sequence[Source]:
         """What the reply was given, by number; without what was deleted or is not to be read any more."""
-        metadata = {} if detail.reply is None else detail.reply.metadata
-        given = {found["id"]: found for found in metadata.get("search_results", ()) if found["number"] is not None}
-        if not given:
-            return []
-        chunks = await self._retrieval.passages(list(given), reader_id=detail.turn.owner_id)
-        cited = set(metadata["citations"])
-        sources = [
-            Source(
-                number=given[chunk.id]["number"],
-                is_cited=given[chunk.id]["number"] in cited,
-                score=given[chunk.id]["score"],
-                chunk=chunk,
-            )
-            for chunk in chunks
-        ]
-        return sorted(sources, key=lambda source: source.number)
+        replies = [] if detail.reply is None else [detail.reply]
+        return (await self.sources_of(replies, reader_id=detail.turn.owner_id)).get(detail.turn.reply_message_id, [])
+
+    async def sources_of(
+        self, replies: Sequence[Message], *, reader_id: UserId
+    ) -> Mapping[MessageId, Sequence[Source]]:
+        """The same of many replies; of those that were given something. One statement, none where none was."""
+        given = {reply.id: _given(reply) for reply in replies if reply.metadata.get("search_results")}
+        ids = list(dict.fromkeys(key for found in given.values() for key in found))
+        if not ids:
+            return {}
+        chunks = {chunk.id: chunk for chunk in await self._retrieval.passages(ids, reader_id=reader_id)}
+        return {
+            reply.id: _sources(given[reply.id], chunks, cited=set(reply.metadata["citations"]))
+            for reply in replies
+            if reply.id in given
+        }
 
     async def attach(
         self, conversation_id: ConversationId, collection_ids: Sequence[str], *, caller: Principal
@@ -84,3 +85,19 @@ class RagService:
         for collection_id in ids:
             await self._retrieval.get_collection(collection_id, caller=caller)
         return await self._conversations.change(conversation_id, owner_id=caller.user_id, collection_ids=ids)
+
+
+def _given(reply: Message) -> Mapping[str, JsonObject]:
+    """What was found and sent, by the passage's id."""
+    return {found["id"]: found for found in reply.metadata["search_results"] if found["number"] is not None}
+
+
+def _sources(given: Mapping[str, JsonObject], chunks: Mapping[str, Chunk], *, cited: set[int]) -> Sequence[Source]:
+    sources = [
+        Source(
+            number=found["number"], is_cited=found["number"] in cited, score=found["score"], chunk=chunks[passage_id]
+        )
+        for passage_id, found in given.items()
+        if passage_id in chunks
+    ]
+    return sorted(sources, key=lambda source: source.number)

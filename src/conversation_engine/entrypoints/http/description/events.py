@@ -63,7 +63,16 @@ SCHEMAS: Final[Mapping[str, Json]] = {
     "UiFinish": _object("The end.", type=_kind("finish"), finishReason=_TEXT, messageMetadata=_ANY),
     "UiError": _object("Why it broke off.", type=_kind("error"), errorText=_TEXT),
     "UiAbort": _object("It was stopped.", type=_kind("abort"), reason=_TEXT),
-    "UiToolInput": _object("A tool is called.", type=_TEXT, toolCallId=_TEXT),
+    "UiToolInput": _object("A tool is called; `available`: the page is to run it.", type=_TEXT, toolCallId=_TEXT),
+    "UiToolOutput": _object("What came of a call, told again.", type=_TEXT, toolCallId=_TEXT),
+    "UiSource": _object(
+        "A document that the reply names.",
+        type=_kind("source-document"),
+        sourceId=_TEXT,
+        mediaType=_TEXT,
+        title=_TEXT,
+        filename=_TEXT,
+    ),
 }
 
 _TURN: Final[Mapping[str, Json]] = {
@@ -102,7 +111,9 @@ _UI: Final[Mapping[str, Json]] = {
     "start": _ref("UiStart"),
     **{name: _ref("UiMark") for name in ("start-step", "text-start", "text-end", "finish-step", "reset-step")},
     "text-delta": _ref("UiTextDelta"),
-    **{f"tool-input-{part}": _ref("UiToolInput") for part in ("start", "delta", "available")},
+    **{f"tool-input-{part}": _ref("UiToolInput") for part in ("start", "delta", "available", "error")},
+    **{f"tool-output-{part}": _ref("UiToolOutput") for part in ("available", "error")},
+    "source-document": _ref("UiSource"),
     "message-metadata": _ref("UiMetadata"),
     "finish": _ref("UiFinish"),
     "error": _ref("UiError"),
