@@ -1,9 +1,9 @@
 """What a process does over and over in the background, beside turns."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from random import Random
 from typing import Final
 
 from conversation_engine.infra.observability.logs import get_logger
@@ -42,6 +42,7 @@ class Chore:
         self._seconds = seconds if callable(seconds) else lambda: seconds
         self._rest_times = rest_times
         self._bell = HubSubscription()
+        self._dice = Random()  # noqa: S311 - the shared one is not ours to roll: who seeds it counts on its next number
         self._hints = hints or (lambda: nullcontext(self._bell))
         self._is_first_at_once = is_first_at_once
         self._task: asyncio.Task[None] | None = None
@@ -75,7 +76,7 @@ class Chore:
                 except Exception as error:  # noqa: BLE001 - a chore must outlive the store's bad minutes
                     failures += 1
                     _log.warning("chore.failed", chore=self._name, error=type(error).__name__)
-                least = 0.0 if is_more else pause(self._seconds(), failures=failures, luck=random.random())  # noqa: S311
+                least = 0.0 if is_more else pause(self._seconds(), failures=failures, luck=self._dice.random())
                 await hints.wait(max(least, (_now() - begun) * self._rest_times()))
 
 
