@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from conversation_engine.domains.conversations.types import Conversation, MessageRole, NewMessage, Usage
@@ -47,6 +47,8 @@ class Purse:
         self.usage: TokenUsage | None = None
         self.ends: str = "well"
         self.calls = 0
+        self.go_on = asyncio.Event()
+        """What hangs goes on."""
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         self.calls += 1
@@ -57,7 +59,8 @@ class Purse:
         if self.ends == "broken":
             raise OverloadedError("503")
         if self.ends == "hanging":
-            await asyncio.sleep(60)
+            async with asyncio.timeout(60):
+                await self.go_on.wait()
         yield ReplyFinished(finish_reason="stop", usage=self.usage)
 
     async def warm_up(self) -> None:
@@ -84,7 +87,8 @@ def usages(draw: st.DrawFn) -> TokenUsage | None:
 ACTS = ("well", "well", "broken", "refused", "cancelled", "regenerated", "forked", "trimmed", "deleted")
 BESIDE = ("refused once", "read", "checked")
 """Calls that are made again, and calls that are no reply."""
-LOST = ("crashed", "outlived", "elsewhere", "vanishing")
+LOST = ("crashed", "outlived", "elsewhere", "vanishing", "crashed beside", "outlived beside")
+USED = TokenUsage(input_tokens=1000, cached_tokens=10, output_tokens=100)
 acts = st.lists(
     st.tuples(st.sampled_from((*ACTS, *BESIDE, *LOST)), st.sampled_from(MODELS), usages()),
     min_size=3,
@@ -121,6 +125,8 @@ class World:
             case "read":
                 await self._answer(here, model_name)
                 await self.engine.questions.analyze_follow_up(here.id, "And why is that?", owner_id=ADA)
+            case "crashed beside" | "outlived beside":
+                await self._lose_a_reading(act, here, model_name)
             case "checked":
                 await self.engine.checks.check(model_name, Principal(user_id=ADA, role=Role.ADMIN))
             case "deleted":
@@ -158,6 +164,22 @@ class World:
             self.talks.remove(here)
             self.engine.turns._runner._lose(turn.id)
             await until(lambda: self.engine.turns._runner.find(turn.id) is None)
+
+    async def _lose_a_reading(self, act: str, here: Conversation, model_name: str) -> None:
+        """A question is being read by a process that is thought dead, and may be."""
+        await self._answer(here, model_name)
+        engine = await self.open_stale(self.model, model_prices=PRICES, understanding_model=model_name)
+        self.model.ends, calls = "hanging", self.model.calls
+        reading = asyncio.create_task(engine.questions.analyze_follow_up(here.id, "And why is that?", owner_id=ADA))
+        await until(lambda: self.model.calls > calls)
+        if act == "crashed beside":
+            await kill(engine)
+            reading.cancel()
+        await self.engine.turns._runner._sweep()
+        self.model.go_on.set()
+        await asyncio.gather(reading, return_exceptions=True)
+        self.model.go_on.clear()
+        self.model.ends = "well"
 
     async def _revise(self, act: str, here: Conversation, model_name: str) -> None:
         messages = (await self.engine.conversations.list_messages(here.id, owner_id=ADA, newest_first=True)).items
@@ -206,6 +228,7 @@ async def check_sums(engine: ConversationEngine) -> None:
 
 class TestSums:
     @for_a_while
+    @example(plan=[(act, MODELS[0], USED) for act in LOST], mode="interrupt")
     @given(plan=acts, mode=st.sampled_from(["interrupt", "retry"]))
     async def test_every_total_is_the_sum_of_its_calls(
         self, open_engine: OpenEngine, open_stale: OpenStale, plan: list[Any], mode: str

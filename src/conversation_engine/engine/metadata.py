@@ -22,9 +22,11 @@ from conversation_engine.insights.statistics import models as statistics
 from conversation_engine.insights.warehouse import models as warehouse
 from conversation_engine.people.shares import models as shares
 from conversation_engine.turns import models as turns
+from conversation_engine.turns.begun_calls import models as begun_calls
 
 _TABLES_ARE_REGISTERED_BY = (
     audit,
+    begun_calls,
     context,
     conversations,
     feedback,

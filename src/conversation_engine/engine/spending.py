@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from conversation_engine.domains.limits.rates import RateLimiter
 from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.engine.settings import Settings
@@ -24,6 +25,7 @@ class SpendingParts(Protocol):
     clock: Clock
     jobs: JobQueue
     metrics: Metrics
+    rates: RateLimiter
 
 
 def make_outbox(engine: SpendingParts, listeners: Sequence[EventListener]) -> Outbox:
@@ -64,4 +66,11 @@ def make_budgets(engine: SpendingParts, outbox: Outbox, signals: Signals) -> Bud
 def make_embedding_books(engine: SpendingParts, llm: LlmService, budgets: BudgetService) -> EmbeddingBooks:
     """Who puts calls of an embedding service on record, and has them paid."""
     longest = engine.settings.embedding_timeout_seconds
-    return EmbeddingBooks(engine.database, llm=llm, budgets=budgets, clock=engine.clock, longest_seconds=longest)
+    return EmbeddingBooks(
+        engine.database,
+        llm=llm,
+        budgets=budgets,
+        clock=engine.clock,
+        longest_seconds=longest,
+        on_tokens=engine.rates.add_tokens,
+    )

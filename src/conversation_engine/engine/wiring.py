@@ -242,6 +242,7 @@ def make_turns(
         budgets=budgets,
         clock=clock,
         lease_seconds=settings.lease_seconds,
+        on_tokens=rates.add_tokens,
     )
     chores = _make_chores(
         database,
@@ -345,7 +346,7 @@ def make_questions(
 
 def make_checks(engine: QuestionParts, calls: SideCalls) -> ModelCheckService:
     """Tests connections to models."""
-    return ModelCheckService(engine.database, llm=engine.llm, calls=calls)
+    return ModelCheckService(llm=engine.llm, calls=calls)
 
 
 def make_personas(database: Database, audit: AuditLog, *, settings: Settings, clock: Clock) -> PersonaService:

@@ -100,8 +100,7 @@ class QuestionService:
     async def _record(self, conversation: Conversation, understood: Understood) -> None:
         calls_id = understood.calls_id
         if calls_id is not None:
-            attempts = understood.attempts
-            await self._database.write(lambda tx: self._calls.book(tx, conversation, attempts, calls_id=calls_id))
+            await self._calls.end(conversation, understood.attempts, calls_id=calls_id)
 
     async def _as_stored(self, turn: Turn, understanding: Understanding) -> Understanding:
         """As it was understood when the turn was admitted; `understanding` while its message waits in line."""

@@ -286,6 +286,7 @@ class TurnRunner:
                 await self.advance(conversation_id)
             except Exception as error:  # noqa: BLE001 - one line that is stuck must not keep the others
                 _log.warning("turn.line_stuck", conversation_id=conversation_id, error=type(error).__name__)
+        await self._beside.calls.give_up_lost()
         if self._spending.may_bound_any:
             await self._database.write(self._release_orphans)
         await self._ledger.sweep()

@@ -6,9 +6,9 @@ The window uses the new one from the turn on in which it has to drop those messa
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Final
 
@@ -32,8 +32,9 @@ from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId, UserId
+from conversation_engine.kernel.people import Role
 from conversation_engine.turns.run import TurnRun
-from conversation_engine.turns.side_calls import SideCalls
+from conversation_engine.turns.side_calls import SideCalls, role_of
 
 JOB_KIND: Final = "summary"
 OWN_MODEL: Final = "conversation"
@@ -66,6 +67,19 @@ class _Block:
     last_message_id: MessageId
     calls_id: TurnId
     """What its model calls have for a turn: nobody finds them among a turn's, and budgets know them by it."""
+
+
+@dataclass(slots=True)
+class _Made:
+    """The model calls of one summary so far."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    asked: int = 0
+    told: int = 0
+    """How many of `attempts` are on record: all but those since the model was last asked."""
+
+    def untold(self) -> Sequence[Attempt]:
+        return self.attempts[self.told :]
 
 
 class SummaryKeeper:
@@ -118,34 +132,42 @@ class SummaryKeeper:
         if block is None:
             return
         text = block.before.text if block.before else ""
-        attempts: list[Attempt] = []
+        made = _Made()
         parts = self._parts(block)
-        refusal = await self._refusal(block, parts)
+        refusal = await self._begun(block, parts, role=role_of(job))
         for part in parts if refusal is None else ():
-            text = await self._summed_up(block, text, part, attempts)
+            text = await self._summed_up(block, text, part, made)
             if not text:
                 break
-        summary = self._summary(block, parts, text if refusal is None else "", attempts)
-        if refusal is not None:
-            summary = replace(summary, error_code=refusal.code)
+        summary = self._summary(block, parts, text if refusal is None else "", made.attempts)
         try:
-            await self._database.write(lambda tx: self._keep(tx, block, summary, attempts))
+            if refusal is None:
+                await self._end(block, made, beside=lambda tx: self._keep(tx, block, summary))
+            else:
+                refused = replace(summary, error_code=refusal.code)
+                await self._database.write(lambda tx: self._keep(tx, block, refused))
         except ConstraintViolation:  # deleted meanwhile, or another process was faster
             _log.info("summary.dropped", conversation_id=block.conversation.id)
-            await self._record_failed(block, attempts)
+            if refusal is None:
+                await self._end(block, made)
 
     async def give_up(self, job: Job, error_code: str) -> None:
         """The window goes on without; the next nearly full one asks again."""
         _log.warning("summary.given_up", conversation_id=job.key, error=error_code)
 
-    async def _refusal(self, block: _Block, parts: Sequence[Sequence[LLMMessage]]) -> EngineError | None:
-        """Why the owner's budgets do not cover these calls; `None`: they do, and it is promised."""
-        if not self._calls.may_be_bounded:
-            return None
-        largest = max((self._shown(block.before.text if block.before else "", part) for part in parts), key=_length)
-        call = self._call(block, largest, ())
-        call = replace(call, input_tokens=call.input_tokens + self._settings.summary_limit_tokens)  # the minutes grow
-        return await self._calls.refusal(call, block.conversation, calls=len(parts) * TRIES)
+    async def _begun(
+        self, block: _Block, parts: Sequence[Sequence[LLMMessage]], *, role: Role | None
+    ) -> EngineError | None:
+        """Why the owner's budgets do not cover these calls; `None`: they do, it is promised, and the first begins."""
+        shown = [self._shown(block.before.text if block.before else "", part) for part in parts]
+        largest = self._call(block, max(shown, key=_length), ()).input_tokens
+        return await self._calls.begin(
+            self._call(block, shown[0], ()),
+            block.conversation,
+            calls=len(parts) * TRIES,
+            most_input_tokens=largest + self._settings.summary_limit_tokens,  # the minutes grow
+            role=role,
+        )
 
     def _due(self, run: TurnRun) -> NewJob | None:
         window, conversation = run.window, run.conversation
@@ -157,7 +179,8 @@ class SummaryKeeper:
         if not (is_nearly_full and through < first) and not (dropped and through < dropped["last"]):
             return None
         leaving = int(budget * (1 - self._settings.window_keep_share))
-        payload = {"owner_id": run.turn.owner_id, "first": first, "tokens": leaving, "model": run.card.name}
+        asked = {"owner_id": run.turn.owner_id, "role": run.turn.role, "model": run.card.name}
+        payload = {**asked, "first": first, "tokens": leaving}
         return NewJob(kind=JOB_KIND, key=conversation.id, payload=payload)
 
     def _block(self, tx: Tx, job: Job) -> _Block | None:
@@ -223,17 +246,22 @@ class SummaryKeeper:
             used += tokens
         return parts[-MOST_CALLS:]
 
-    async def _summed_up(self, block: _Block, before: str, part: Sequence[LLMMessage], attempts: list[Attempt]) -> str:
+    async def _summed_up(self, block: _Block, before: str, part: Sequence[LLMMessage], made: _Made) -> str:
         shown = self._shown(before, part)
         for _ in range(TRIES):
             heard: list[str] = []
-            answer = await self._llm.answer(self._call(block, shown, attempts), on_text=heard.append)
-            attempts += answer.attempts
+            call = self._call(block, shown, made.attempts)
+            if made.asked:
+                await self._calls.go_on(call, block.conversation, made.untold())
+                made.told = len(made.attempts)
+            made.asked += 1
+            answer = await self._llm.answer(call, on_text=heard.append)
+            made.attempts += answer.attempts
             if answer.was_stopped:
-                await self._record_failed(block, attempts)
+                await self._end(block, made)
                 raise asyncio.CancelledError  # half of the minutes are none: the next process begins anew
             if isinstance(answer.error, ModelError) and answer.error.is_transient and not heard:
-                await self._record_failed(block, attempts)
+                await self._end(block, made)
                 raise answer.error
             text = _within(" ".join("".join(heard).split()), self._settings.summary_limit_tokens)
             if _is_summary(text, answer):
@@ -281,18 +309,12 @@ class SummaryKeeper:
             created_at=self._clock.now(),
         )
 
-    def _keep(self, tx: Tx, block: _Block, summary: Summary, attempts: Sequence[Attempt]) -> None:
-        self._calls.book(tx, block.conversation, attempts, calls_id=block.calls_id)
+    def _keep(self, tx: Tx, block: _Block, summary: Summary) -> None:
         self._summaries.add(tx, summary)
         self._paths.note_summary(tx, block.conversation, through=summary.last_sequence)
 
-    async def _record_failed(self, block: _Block, attempts: Sequence[Attempt]) -> None:
-        try:
-            await self._database.write(
-                lambda tx: self._calls.book(tx, block.conversation, attempts, calls_id=block.calls_id)
-            )
-        except ConstraintViolation:
-            _log.info("summary.dropped", conversation_id=block.conversation.id)
+    async def _end(self, block: _Block, made: _Made, *, beside: Callable[[Tx], None] | None = None) -> None:
+        await self._calls.end(block.conversation, made.untold(), calls_id=block.calls_id, beside=beside)
 
 
 def _length(shown: Sequence[LLMMessage]) -> int:

@@ -28,7 +28,7 @@ from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.ids import ConversationId, TurnId, UserId
 from conversation_engine.turns.resolving import said_of
 from conversation_engine.turns.run import TurnRun
-from conversation_engine.turns.side_calls import SideCalls
+from conversation_engine.turns.side_calls import SideCalls, role_of
 from conversation_engine.turns.types import TurnState
 
 JOB_KIND: Final = "title"
@@ -89,7 +89,7 @@ class TitleMaker:
         """After a turn: have a model name it, where one does that. At most one short transaction; never raises."""
         if self.model is None or run.conversation.title is not None or run.outcome() is not TurnState.COMPLETED:
             return
-        payload = {"owner_id": run.turn.owner_id, "model": run.card.name}
+        payload = {"owner_id": run.turn.owner_id, "role": run.turn.role, "model": run.card.name}
         job = NewJob(kind=JOB_KIND, key=run.conversation.id, payload=payload)
         try:
             await self._database.write(lambda tx: self._jobs.enqueue(tx, job))
@@ -106,7 +106,7 @@ class TitleMaker:
         if unnamed is None:
             return
         call = self._call(unnamed, job)
-        if await self._calls.refusal(call, unnamed.conversation) is not None:
+        if await self._calls.begin(call, unnamed.conversation, role=role_of(job)) is not None:
             await self._keep(unnamed, self._topics.title(unnamed.said))
             return
         heard: list[str] = []
@@ -152,13 +152,14 @@ class TitleMaker:
         """`calls_id`: where a model was asked, which may have made no call."""
         conversation = unnamed.conversation
 
-        def work(tx: Tx) -> None:
-            if calls_id is not None:
-                self._calls.book(tx, conversation, attempts, calls_id=calls_id)
+        def name(tx: Tx) -> None:
             if title:
                 self._titles.name_if_unnamed(tx, conversation.id, title)
 
-        await self._database.write(work)
+        if calls_id is not None:
+            await self._calls.end(conversation, attempts, calls_id=calls_id, beside=name)
+        else:
+            await self._database.write(name)
 
     def _by_rules(self, newest_first: Sequence[Utterance]) -> str | None:
         questions = [one for one in reversed(newest_first) if one.role.value == "user" and isinstance(one.content, str)]

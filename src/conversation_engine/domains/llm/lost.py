@@ -1,7 +1,8 @@
 """Calls whose process died: what they came to is estimated by whoever finds the turn."""
 
 from datetime import datetime
-from typing import Final
+from decimal import Decimal
+from typing import Any, Final
 from uuid import UUID, uuid5
 
 from conversation_engine.domains.llm.calling import ModelCall
@@ -9,7 +10,7 @@ from conversation_engine.domains.llm.errors import ProcessLostError
 from conversation_engine.domains.llm.pricing import cost_of
 from conversation_engine.domains.llm.tokens import estimate, estimate_prompt, tools_tokens_for
 from conversation_engine.domains.llm.types import Attempt, AttemptStatus, TokenUsage, UsageSource
-from conversation_engine.kernel.ids import LlmRequestId, TurnId
+from conversation_engine.kernel.ids import ConversationId, LlmRequestId, TurnId, UserId
 
 CAUSE: Final = "its process ended before the call did; what was sent and said is estimated from what is stored"
 _CALLS: Final = UUID("9c0e7b7e-5b39-5d0f-a6f5-2f6f0a5c8f10")
@@ -36,20 +37,48 @@ def lost_call(call: ModelCall, text: str, *, at: datetime) -> Attempt:
         output_tokens=estimate(call.card, text),
         source=UsageSource.ESTIMATED,
     )
-    return Attempt(
-        id=lost_call_id(call.turn_id, call.attempt),
+    return lost(
+        turn_id=call.turn_id,
         conversation_id=call.conversation_id,
         owner_id=call.owner_id,
-        turn_id=call.turn_id,
         attempt=call.attempt,
         provider=call.card.provider,
         model=call.card.provider_model,
         parameters=call.sampling.noted(),
+        usage=usage,
+        cost=cost_of(call.card, usage, at=at),
+        at=at,
+    )
+
+
+def lost(
+    *,
+    turn_id: TurnId,
+    conversation_id: ConversationId,
+    owner_id: UserId,
+    attempt: int,
+    provider: str,
+    model: str,
+    parameters: dict[str, Any],
+    usage: TokenUsage,
+    cost: Decimal | None,
+    at: datetime,
+) -> Attempt:
+    """A call that was made at `at` by a process that died, as it is recorded."""
+    return Attempt(
+        id=lost_call_id(turn_id, attempt),
+        conversation_id=conversation_id,
+        owner_id=owner_id,
+        turn_id=turn_id,
+        attempt=attempt,
+        provider=provider,
+        model=model,
+        parameters=parameters,
         status=AttemptStatus.FAILED,
         latency_ms=0,
         first_token_ms=None,
         usage=usage,
-        cost=cost_of(call.card, usage, at=at),
+        cost=cost,
         finish_reason=None,
         error_code=ProcessLostError.code,
         error_cause=CAUSE,

@@ -27,7 +27,7 @@ ALSO_THEIRS: Final = {"users": "id", "persona_shares": "user_id", "feedback": "a
 """Tables where another column says whose a row is; in `feedback` beside the owner of the conversation."""
 MENTIONING: Final = {"jobs": "payload", "outbox": "payload", "idempotency_keys": "answer"}
 """Columns that may name people: work and events on their way, answers that others were given."""
-STAYS: Final = frozenset({"llm_requests"})
+STAYS: Final = frozenset({"llm_requests", "begun_calls"})
 MOST_IDS: Final = 10_000
 """That one statement names; work about single messages of longer conversations finds that they are gone by itself."""
 _ID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
@@ -151,7 +151,8 @@ class RecordRepo:
 
     def _disown_calls(self, tx: Tx, user_id: UserId) -> int:
         """Model calls stay as what they cost, without whose they were and what was asked."""
-        calls = _table("llm_requests")
+        calls, begun = _table("llm_requests"), _table("begun_calls")
+        tx.execute(update(begun).where(begun.c.owner_id == user_id).values(owner_id=NOBODY))
         values: dict[str, Any] = {"owner_id": NOBODY, "parameters": {}, "error_cause": None}
         return tx.execute(update(calls).where(calls.c.owner_id == user_id).values(**values)).rowcount
 

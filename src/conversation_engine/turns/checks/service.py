@@ -2,7 +2,6 @@
 
 from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.types import ModelCheck
-from conversation_engine.infra.db.database import Database
 from conversation_engine.kernel.people import Principal, Role, require_role
 from conversation_engine.turns.side_calls import SideCalls
 
@@ -10,8 +9,7 @@ from conversation_engine.turns.side_calls import SideCalls
 class ModelCheckService:
     """The door to them."""
 
-    def __init__(self, database: Database, *, llm: LlmService, calls: SideCalls) -> None:
-        self._database = database
+    def __init__(self, *, llm: LlmService, calls: SideCalls) -> None:
         self._llm = llm
         self._calls = calls
 
@@ -22,10 +20,10 @@ class ModelCheckService:
         """
         require_role(caller, Role.ADMIN)
         call = self._llm.check_call(name, owner_id=caller.user_id)
-        refusal = await self._calls.refusal(call, None, role=caller.role)
+        refusal = await self._calls.begin(call, None, role=caller.role)
         if refusal is not None:
             return ModelCheck(model=call.card.name, verdict=refusal.code, sentence=refusal.detail, cause=None)
         check = await self._llm.check(call)
         attempts = [check.attempt] if check.attempt else []
-        await self._database.write(lambda tx: self._calls.book(tx, None, attempts, calls_id=call.turn_id))
+        await self._calls.end(None, attempts, calls_id=call.turn_id)
         return check

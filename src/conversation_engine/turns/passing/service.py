@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import timedelta
+from typing import Final
 
 from conversation_engine.domains.limits.errors import OverBudgetError
 from conversation_engine.domains.limits.service import BudgetService, payers_of
@@ -18,6 +20,7 @@ from conversation_engine.infra.observability.recording import SILENCE, Recorder
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, MessageId, TurnId
 from conversation_engine.kernel.windows import NO_OPTIONS
+from conversation_engine.turns.begun_calls.service import CallRegister
 from conversation_engine.turns.errors import ShuttingDownError
 from conversation_engine.turns.live import LiveReply
 from conversation_engine.turns.metering import TurnMeter
@@ -25,10 +28,12 @@ from conversation_engine.turns.passing.run import PassingRun
 from conversation_engine.turns.passing.types import Prompt
 from conversation_engine.turns.runner import OnUsed
 from conversation_engine.turns.settings import TurnSettings
-from conversation_engine.turns.spending import spent_on, total_usage
+from conversation_engine.turns.spending import total_usage
 from conversation_engine.turns.telling import told
 from conversation_engine.turns.types import Turn, TurnDetail, TurnEnded, TurnEvent, TurnStarted, TurnState
 
+HELD_SECONDS: Final = 3600.0
+"""From when on a call that has not ended is thought to have lost its process: longer than calls take."""
 RECORDING_SECONDS = 1.0
 """How long calls that are ended with the process may take to be put on record."""
 _log = get_logger(__name__)
@@ -56,6 +61,7 @@ class PassingService:
         self._database = database
         self._llm = llm
         self._budgets = budgets
+        self._register = CallRegister(llm=llm, budgets=budgets)
         self._clock = clock
         self._heartbeat_seconds = settings.heartbeat_seconds
         self._on_used = on_used
@@ -69,7 +75,7 @@ class PassingService:
         return len(self._runs)
 
     async def begin(self, prompt: Prompt) -> PassingRun:
-        """Have it answered; `follow` it, or `wait`. One short transaction where budgets apply, else none.
+        """Have it answered; `follow` it, or `wait`. One short transaction.
 
         Raises UnknownModelError, ModelCannotError, ContextTooLongError, OverBudgetError, UnknownPriceError,
         ShuttingDownError.
@@ -82,7 +88,7 @@ class PassingService:
         call = self._call(prompt, card)
         if call.input_tokens >= call.card.context_tokens:
             raise ContextTooLongError(f"about {call.input_tokens} tokens")
-        await self._reserve(call, prompt)
+        await self._begin(call, prompt)
         live = LiveReply(call.turn_id, attempt=1)
 
         def hear(text: str) -> None:
@@ -158,14 +164,21 @@ class PassingService:
             finished_at=None,
         )
 
-    async def _reserve(self, call: ModelCall, prompt: Prompt) -> None:
-        payers = payers_of(prompt.owner_id, prompt.role)
-        if not self._budgets.may_apply(payers):
-            return
-        most = self._llm.most(call.card, call.sampling, input_tokens=call.input_tokens)
-        expected = Expected(tokens=most.tokens, dollars=most.dollars)
+    async def _begin(self, call: ModelCall, prompt: Prompt) -> None:
+        """Promise and write down, so that it is found if our process dies."""
+        payers, now = payers_of(prompt.owner_id, prompt.role), self._clock.now()
+        presumed = await asyncio.to_thread(self._llm.presumed, call, "", at=now)
+        until = now + timedelta(seconds=HELD_SECONDS)
+
+        def work(tx: Tx) -> None:
+            if self._budgets.may_apply(payers):
+                most = self._llm.most(call.card, call.sampling, input_tokens=call.input_tokens)
+                expected = Expected(tokens=most.tokens, dollars=most.dollars)
+                self._budgets.reserve(tx, call.turn_id, payers, expected, held_until=until)
+            self._register.begin(tx, presumed, until=until)
+
         try:
-            await self._database.write(lambda tx: self._budgets.reserve(tx, call.turn_id, payers, expected))
+            await self._database.write(work)
         except OverBudgetError as refused:
             await self._budgets.tell_of_refusal(refused)
             raise
@@ -188,7 +201,5 @@ class PassingService:
             await self._on_used(run.turn, usage.input_tokens + usage.output_tokens)
 
     def _record(self, tx: Tx, turn: Turn, attempts: tuple[Attempt, ...]) -> None:
-        for attempt in attempts:
-            self._llm.record(tx, attempt)
-        if self._budgets.may_be_any:
-            self._budgets.settle(tx, turn.id, spent_on(attempts))
+        self._register.put(tx, attempts, calls_id=turn.id)
+        self._register.settle(tx, turn.id)

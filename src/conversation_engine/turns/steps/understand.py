@@ -64,7 +64,7 @@ class UnderstandStep:
         except UnknownModelError as error:
             _log.warning("question.model_unknown", model=error.detail)
             return Understood(understanding=rules)
-        if await self._calls.refusal(call, conversation, role=role) is not None:
+        if await self._calls.begin(call, conversation, role=role) is not None:
             return Understood(understanding=rules)
         text, answer = await self._asked(call)
         reading = asking.parse(text, query, self._settings.intents)

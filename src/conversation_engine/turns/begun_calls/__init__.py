@@ -1,0 +1,1 @@
+"""Calls that are no turn's, while they are being made."""
