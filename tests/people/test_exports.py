@@ -8,7 +8,7 @@ import pytest
 
 from conversation_engine.domains.conversations.errors import ConversationForbiddenError, ConversationNotFoundError
 from conversation_engine.domains.conversations.types import Conversation, MessageRole, NewConversation, NewMessage
-from conversation_engine.domains.feedback.types import Opinion
+from conversation_engine.domains.feedback.types import Opinion, Verdict
 from conversation_engine.domains.llm.errors import OverloadedError
 from conversation_engine.domains.llm.types import TokenUsage
 from conversation_engine.engine.engine import ConversationEngine
@@ -65,6 +65,14 @@ async def ask(engine: ConversationEngine, conversation: Conversation) -> Message
     )
     await engine.turns.wait(turn)
     return turn.reply_message_id
+
+
+async def said_with(engine: ConversationEngine, conversation: Conversation, answer: str, opinion: Opinion) -> MessageId:
+    """A question, its answer, and what Ada thinks of that."""
+    await say(engine, conversation, "user", "And?")
+    said = await say(engine, conversation, "assistant", answer)
+    await engine.feedback.give(ADA, conversation.id, said, opinion)
+    return said
 
 
 class TestJson:
@@ -157,6 +165,19 @@ class TestJsonLines:
         lines = (await text_of(engine.exports.of_owner(ADA.user_id, ExportForm.JSONL))).splitlines()
         assert [json.loads(line)["messages"][0]["content"] for line in lines] == ["Good morning."]
 
+    async def test_nothing_is_learnt_from_what_somebody_found_bad(self, open_engine: OpenEngine) -> None:
+        engine = await open_engine()
+        talk, hopeless = await begun(engine), await begun(engine)
+        await said_with(engine, talk, "Good.", Opinion(verdict=Verdict.UP, rating=1))
+        await said_with(engine, talk, "Bad.", Opinion(verdict=Verdict.DOWN, helped="Nothing."))
+        await said_with(engine, talk, "Fair.", Opinion(rating=3))
+        await said_with(engine, talk, "Poor.", Opinion(rating=2))
+        await said_with(engine, hopeless, "Worse.", Opinion(verdict=Verdict.DOWN))
+        await engine.feedback.give(ADA, talk.id, None, Opinion(verdict=Verdict.DOWN))
+        [line] = (await text_of(engine.exports.of_owner(ADA.user_id, ExportForm.JSONL))).splitlines()
+        said = [one for one in json.loads(line)["messages"] if one["role"] == "assistant"]
+        assert [(one["content"], one.get("weight")) for one in said] == [("Good.", None), ("Bad.", 0), ("Fair.", None)]
+
 
 @on_sqlite
 class TestMarkdown:
@@ -170,6 +191,18 @@ class TestMarkdown:
         assert text.startswith("# Boats # and more\n")
         assert "an open block\n```\n\n## Assistant" in text
         assert f'## Assistant · {at:%Y-%m-%d %H:%M:%S} UTC\n\n```json\n{{\n  "because": "water"\n}}\n```' in text
+
+    async def test_it_says_what_is_thought_of_it_beside_it(self, open_engine: OpenEngine) -> None:
+        engine = await open_engine()
+        talk = await begun(engine)
+        opinion = Opinion(verdict=Verdict.UP, rating=4, helped="Short.\n# Not a heading", tags=("clear", "kind"))
+        await said_with(engine, talk, "Water.", opinion)
+        await say(engine, talk, "user", "Thanks.")
+        await engine.feedback.give(ADA, talk.id, None, Opinion(hindered="Too dry."))
+        text = await exported(engine, talk, ExportForm.MARKDOWN)
+        first = f"> Feedback by {ADA.user_id} · thumb up · 4 of 5 · tagged clear, kind  \n> Helped: Short.  \n"
+        assert f"\nWater.\n\n{first}> # Not a heading  \n\n## User" in text
+        assert text.endswith(f"Thanks.\n\n> Feedback by {ADA.user_id}  \n> Did not help: Too dry.  \n")
 
 
 class PageReader(HTMLParser):
@@ -197,9 +230,12 @@ class TestHtml:
         talk = await begun(engine, title=EVIL)
         await say(engine, talk, "user", EVIL)
         await say(engine, talk, "assistant", {"evil": EVIL})
+        await said_with(engine, talk, "Sorry.", Opinion(hindered=EVIL, tags=(EVIL[:40],)))
+        await engine.feedback.give(ADA, talk.id, None, Opinion(helped=EVIL))
         page = await exported(engine, talk, ExportForm.HTML)
         read = PageReader(page)
-        assert read.text.count('<script>alert("x")</script>') == 2
+        assert read.text.count('<script>alert("x")</script>') == 5
+        assert ("Did not help: </p>" in read.text, "Helped: </p>" in read.text) == (True, True)
         assert not read.tags & {"script", "img", "link", "iframe", "a", "object", "base", "form"}
         assert not {name for name in read.attributes if name.startswith("on")} | read.attributes & {"src", "href"}
         assert "default-src 'none'" in page

@@ -1,6 +1,6 @@
 """Every query about feedback."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from conversation_engine.domains.feedback.models import FeedbackModel
 from conversation_engine.domains.feedback.types import Feedback, FeedbackFilter, Opinion, Place, Verdict
 from conversation_engine.infra.db.database import Tx
-from conversation_engine.kernel.ids import UserId
+from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
 from conversation_engine.kernel.paging import Cursor
 
 _feedback = FeedbackModel.__table__
@@ -59,6 +59,14 @@ class FeedbackRepo:
             [at] = cursor.key
             query = query.where(_feedback.c.id > at if is_backward else _feedback.c.id < at)
         query = query.order_by(_feedback.c.id if is_backward else _feedback.c.id.desc()).limit(count)
+        return [_feedback_of(row) for row in tx.execute(query)]
+
+    def list_on(
+        self, tx: Tx, conversation_id: ConversationId, message_ids: Collection[MessageId]
+    ) -> Sequence[Feedback]:
+        """What everybody thinks of these messages, oldest first."""
+        here = (_feedback.c.conversation_id == conversation_id, _feedback.c.message_id.in_(message_ids))
+        query = select(*_feedback.c).where(*here).order_by(_feedback.c.id)
         return [_feedback_of(row) for row in tx.execute(query)]
 
 

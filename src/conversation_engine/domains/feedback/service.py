@@ -1,5 +1,6 @@
 """What one can do with feedback. Whether a conversation may be judged and read is decided by who calls."""
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +12,7 @@ from conversation_engine.infra.db.database import Database, Tx
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.errors import InvalidInputError
-from conversation_engine.kernel.ids import UserId
+from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
 from conversation_engine.kernel.paging import Cursor, Page, make_page
 from conversation_engine.kernel.text import checked_text
 
@@ -69,6 +70,16 @@ class FeedbackService:
         at = None if cursor is None else Cursor.decode(cursor, types=(UUID,))
         rows = await self._database.read(lambda tx: self._repo.list_of(tx, wanted, cursor=at, count=limit + 1))
         return make_page(rows, limit=limit, cursor=at, key_of=lambda row: (row.id,))
+
+    def on(
+        self, tx: Tx, conversation_id: ConversationId, message_ids: Collection[MessageId]
+    ) -> Mapping[MessageId, Sequence[Feedback]]:
+        """What everybody thinks of each of these messages, as far as somebody does. One statement."""
+        found: dict[MessageId, list[Feedback]] = {}
+        for one in self._repo.list_on(tx, conversation_id, message_ids):
+            if one.place.message_id is not None:
+                found.setdefault(one.place.message_id, []).append(one)
+        return found
 
 
 def checked_opinion(opinion: Opinion) -> Opinion:

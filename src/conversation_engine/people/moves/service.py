@@ -122,7 +122,7 @@ class ExportService:
             conversation=conversation,
             last_answer=last_answer,
             messages=lambda: self._said(conversation, self._with_calls),
-            path=lambda: self._said(conversation, lambda tx, found: _on_path(found, path)),
+            path=lambda: self._said(conversation, lambda tx, found: self._on_path(tx, conversation, found, path)),
             other_calls=lambda: self._other_calls(conversation),
             feedback=lambda: self._opinions(conversation),
         )
@@ -147,6 +147,13 @@ class ExportService:
     def _with_calls(self, tx: Tx, found: Sequence[Message]) -> list[Said]:
         calls = self._calls.by_id(tx, [one.llm_request_id for one in found if one.llm_request_id is not None])
         return [Said(message=one, call=calls.get(one.llm_request_id or "")) for one in found]
+
+    def _on_path(
+        self, tx: Tx, conversation: Conversation, found: Sequence[Message], path: frozenset[int] | None
+    ) -> list[Said]:
+        here = [one for one in found if path is None or one.sequence_number in path]
+        opinions = self._feedback.on(tx, conversation.id, [one.id for one in here])
+        return [Said(message=one, opinions=opinions.get(one.id, ())) for one in here]
 
     async def _other_calls(self, conversation: Conversation) -> AsyncIterator[RecordedCall]:
         after: str | None = None
@@ -173,10 +180,6 @@ class ExportService:
                 yield one
             if (cursor := page.next) is None:
                 return
-
-
-def _on_path(found: Sequence[Message], path: frozenset[int] | None) -> list[Said]:
-    return [Said(message=one, call=None) for one in found if path is None or one.sequence_number in path]
 
 
 async def _encoded(pieces: AsyncIterator[str]) -> AsyncIterator[bytes]:

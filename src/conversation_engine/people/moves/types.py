@@ -1,6 +1,6 @@
 """The words of moving conversations."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,10 +17,11 @@ CALL_ELSEWHERE: Final = "imported_model_call"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A message, and the model call that made it."""
+    """A message, the model call that made it, and what is thought of it."""
 
     message: Message
-    call: RecordedCall | None
+    call: RecordedCall | None = None
+    opinions: Sequence[Feedback] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Talk:
     last_answer: int
     """Sequence number of the last whole reply on the active path; 0: there is none."""
     messages: Callable[[], AsyncIterator[Said]]
-    """Of every branch, by sequence number."""
+    """Of every branch, by sequence number; without the opinions."""
     path: Callable[[], AsyncIterator[Said]]
     """The active path; without the calls."""
     other_calls: Callable[[], AsyncIterator[RecordedCall]]

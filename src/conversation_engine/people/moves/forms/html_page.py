@@ -6,9 +6,18 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Final
 
-from conversation_engine.domains.conversations.types import Conversation, Message
-from conversation_engine.people.moves.forms.words import ROLES, notes_of, said_in, time_of, title_of
-from conversation_engine.people.moves.types import Talk
+from conversation_engine.domains.conversations.types import Conversation
+from conversation_engine.domains.feedback.types import Feedback
+from conversation_engine.people.moves.forms.words import (
+    ROLES,
+    notes_of,
+    of_the_whole,
+    said_in,
+    thought_of,
+    time_of,
+    title_of,
+)
+from conversation_engine.people.moves.types import Said, Talk
 
 BEGIN: Final = """<!DOCTYPE html>
 <html lang="en">
@@ -26,8 +35,9 @@ section:first-of-type { border: 0; margin-top: 0; }
 article { border: 1px solid var(--line); border-radius: .6rem; padding: .6rem .9rem; margin: .8rem 0; }
 article.user { background: var(--mine); margin-left: 12%; }
 article.system { border-style: dashed; }
-article header, .facts { color: var(--faint); font-size: .85rem; }
-article p { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0 0; }
+aside { border-left: .2rem solid var(--line); padding-left: .7rem; margin-top: .6rem; }
+article header, aside, .facts { color: var(--faint); font-size: .85rem; }
+article p, aside p { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0 0; }
 @media print { body { margin: 0; } article { break-inside: avoid; } }
 </style>
 </head>
@@ -43,7 +53,9 @@ async def write(talks: AsyncIterator[Talk], *, at: datetime) -> AsyncIterator[st
     async for talk in talks:
         yield _head(talk.conversation)
         async for said in talk.path():
-            yield _message(said.message)
+            yield _message(said)
+        async for one in of_the_whole(talk):
+            yield _opinion(one)
         yield "</section>\n"
     yield END
 
@@ -62,14 +74,20 @@ def _head(conversation: Conversation) -> str:
     return f'<section>\n<h1>{title}</h1>\n<p class="facts">{" · ".join(facts)}</p>\n'
 
 
-def _message(message: Message) -> str:
+def _message(said: Said) -> str:
+    message = said.message
     content = said_in(message.content)
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=2)
     facts = " · ".join([ROLES[message.role], _time(message.created_at), *notes_of(message)])
     return (
         f'<article class="{message.role.value}">\n<header>{facts}</header>\n<p dir="auto">{html.escape(text)}</p>\n'
-        "</article>\n"
+        f"{''.join(map(_opinion, said.opinions))}</article>\n"
     )
+
+
+def _opinion(opinion: Feedback) -> str:
+    parts = "".join(f'<p dir="auto">{html.escape(part)}</p>' for part in thought_of(opinion))
+    return f"<aside>{parts}</aside>\n"
 
 
 def _time(at: datetime) -> str:

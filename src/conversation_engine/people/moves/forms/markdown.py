@@ -6,7 +6,16 @@ from datetime import datetime
 from typing import Final
 
 from conversation_engine.domains.conversations.types import Conversation, Message
-from conversation_engine.people.moves.forms.words import ROLES, notes_of, said_in, time_of, title_of
+from conversation_engine.domains.feedback.types import Feedback
+from conversation_engine.people.moves.forms.words import (
+    ROLES,
+    notes_of,
+    of_the_whole,
+    said_in,
+    thought_of,
+    time_of,
+    title_of,
+)
 from conversation_engine.people.moves.types import Talk
 
 FENCES: Final = ("```", "~~~")
@@ -18,7 +27,9 @@ async def write(talks: AsyncIterator[Talk], *, at: datetime) -> AsyncIterator[st
     async for talk in talks:
         yield separator + _head(talk.conversation)
         async for said in talk.path():
-            yield _message(said.message)
+            yield _message(said.message) + "".join(map(_opinion, said.opinions))
+        async for one in of_the_whole(talk):
+            yield _opinion(one)
         separator = "\n---\n\n"
 
 
@@ -37,6 +48,12 @@ def _head(conversation: Conversation) -> str:
 def _message(message: Message) -> str:
     heading = " · ".join([ROLES[message.role], time_of(message.created_at), *notes_of(message)])
     return f"\n## {heading}\n\n{_text(message)}\n"
+
+
+def _opinion(opinion: Feedback) -> str:
+    """Quoted line by line, so that what it says stays in it."""
+    lines = [line for part in thought_of(opinion) for line in part.splitlines()]
+    return "\n" + "".join(f"> {line}  \n" for line in lines)
 
 
 def _text(message: Message) -> str:
