@@ -32,4 +32,6 @@ def test_strict_ends_with_one_when_something_failed(quick_convo: Convo, tmp_path
     (tmp_path / "sam.json").write_text('{"name": "Sam"}')
     command = ("eval", "persona", str(tmp_path / "sam.json"), "--out", str(tmp_path / "sam.html"))
     assert quick_convo(*command).returncode == 0
+    told = quick_convo("cost", "--json")
+    assert json.loads(told.stdout)["total"]["calls"] > 10
     assert quick_convo(*command, "--strict").returncode == 1
