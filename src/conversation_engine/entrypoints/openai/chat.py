@@ -11,6 +11,7 @@ from conversation_engine.domains.conversations.types import Content, MessageRole
 from conversation_engine.domains.llm.parts import Parts
 from conversation_engine.entrypoints.openai.chat_answers import Chunks, broken, completion_of
 from conversation_engine.entrypoints.openai.chat_schemas import ChatIn, said_anew
+from conversation_engine.entrypoints.openai.chat_shapes import ChatCompletion
 from conversation_engine.entrypoints.openai.error_shape import RETRY_HEADER
 from conversation_engine.entrypoints.openai.errors import UnsupportedFieldError
 from conversation_engine.entrypoints.openai.failures import failure_of
@@ -35,7 +36,8 @@ ConversationHeader = Annotated[str | None, Header(description="The conversation,
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A `chat.completion`; with `stream`, `chat.completion.chunk`s and at last `[DONE]`.",
-        "content": {"application/json": {"schema": {"type": "object"}}, MEDIA_TYPE: {"schema": {"type": "string"}}},
+        "model": ChatCompletion,
+        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
     }
 }
 GONE = 499

@@ -10,7 +10,7 @@ from conversation_engine.entrypoints.openai.error_shape import error_body, error
 from conversation_engine.entrypoints.openai.failures import failure_of
 from conversation_engine.entrypoints.openai.ids import COMPLETION, CONVERSATION, shown
 from conversation_engine.entrypoints.openai.tools import as_chat_calls
-from conversation_engine.infra.web.event_stream import HEARTBEAT
+from conversation_engine.infra.web.event_stream import HEARTBEAT, LastFrame
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.turns.schemas import usage_of
 from conversation_engine.turns.types import (
@@ -126,11 +126,11 @@ class Chunks:
         if self._wants_usage:
             frames += self._frame({"choices": [], "usage": usage_fields(detail.attempts)})
         self.is_over = True
-        return frames + DONE
+        return LastFrame(frames + DONE)
 
     def _over(self, error: dict[str, Any]) -> bytes:
         self.is_over = True
-        return _data(error) + DONE
+        return LastFrame(_data(error) + DONE)
 
     def _frame(self, fields: dict[str, Any]) -> bytes:
         return f"data: {self._json(fields)}\n\n".encode(errors="replace")

@@ -13,6 +13,7 @@ from conversation_engine.domains.conversations.service import ConversationServic
 from conversation_engine.domains.conversations.types import Conversation, ConversationFilter, NewConversation
 from conversation_engine.entrypoints.openai.errors import UnsupportedFieldError
 from conversation_engine.entrypoints.openai.ids import CONVERSATION, conversation_id_of, message_id_of, place_of, shown
+from conversation_engine.entrypoints.openai.item_shapes import Item
 from conversation_engine.entrypoints.openai.items import all_said, items_of
 from conversation_engine.entrypoints.openai.lists import Items, Order, page_of
 from conversation_engine.entrypoints.openai.response_schemas import Metadata
@@ -191,14 +192,14 @@ async def get_item(
     caller: Caller,
     conversations: Conversations,
     include: Include = None,
-) -> dict[str, Any]:
+) -> Item:
     """One item."""
     _refuse(include)
     key, message_id = conversation_id_of(conversation_id), message_id_of(item_id)
     items = items_of(await conversations.get_message(key, message_id, owner_id=caller.user_id))
     if (place := place_of(item_id)) >= len(items):
         raise MessageNotFoundError(message_id)
-    return items[place]
+    return Items.of(items, has_more=False).data[place]
 
 
 @router.delete("/{conversation_id}/items/{item_id}")

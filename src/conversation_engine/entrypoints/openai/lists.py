@@ -1,21 +1,23 @@
 """Lists as the dialect pages them: after an item, so many, in either order."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from conversation_engine.entrypoints.openai.errors import BadFieldError
 from conversation_engine.entrypoints.openai.ids import message_id_of, place_of
+from conversation_engine.entrypoints.openai.item_shapes import Item
 
 Order = Literal["asc", "desc"]
+_ITEMS: Final[TypeAdapter[Sequence[Item]]] = TypeAdapter(Sequence[Item])
 
 
 class Items(BaseModel):
     """A page of items."""
 
     object: Literal["list"] = "list"
-    data: Sequence[dict[str, Any]]
+    data: Sequence[Item]
     first_id: str | None
     last_id: str | None
     has_more: bool
@@ -24,7 +26,8 @@ class Items(BaseModel):
     def of(data: Sequence[dict[str, Any]], *, has_more: bool) -> "Items":
         """A page and whether there is another."""
         first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-        return Items(data=data, first_id=first, last_id=last, has_more=has_more)
+        items = _ITEMS.validate_python(data)
+        return Items(data=items, first_id=first, last_id=last, has_more=has_more)
 
 
 def page_of(items: Sequence[dict[str, Any]], *, after: str | None, limit: int, has_more: bool) -> Items:

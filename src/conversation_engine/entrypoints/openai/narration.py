@@ -19,7 +19,7 @@ from conversation_engine.entrypoints.openai.error_shape import error_of
 from conversation_engine.entrypoints.openai.ids import FUNCTION_CALL, MESSAGE, item_id
 from conversation_engine.entrypoints.openai.items import call_output, output_item, text_part
 from conversation_engine.entrypoints.openai.response_objects import item_status, response_of, running
-from conversation_engine.infra.web.event_stream import HEARTBEAT, frame
+from conversation_engine.infra.web.event_stream import HEARTBEAT, LastFrame, frame
 from conversation_engine.kernel.errors import EngineError
 from conversation_engine.turns.types import (
     CallBegun,
@@ -101,7 +101,7 @@ class Narration:
                 return HEARTBEAT
             case TurnEnded(detail=detail, offset=offset):
                 self.is_over = True
-                return b"".join(self._ended(detail, offset)) + DONE
+                return LastFrame(b"".join(self._ended(detail, offset)) + DONE)
 
     def _began(self, turn: Turn) -> None:
         self._base = (turn.attempt - 1) * STRIDE

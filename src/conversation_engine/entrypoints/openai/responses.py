@@ -23,6 +23,7 @@ from conversation_engine.entrypoints.openai.media import blaming
 from conversation_engine.entrypoints.openai.narration import Narration, broken, offset_after
 from conversation_engine.entrypoints.openai.response_objects import response_of, running
 from conversation_engine.entrypoints.openai.response_schemas import AskIn, ResponseIn
+from conversation_engine.entrypoints.openai.response_shapes import InputTokens, ResponseDeleted, ResponseObject
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse
 from conversation_engine.infra.web.once import OnceRoute, RequestOnce
@@ -44,7 +45,8 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A `response`; with `stream`, `response.created` … `response.completed` (or `response.failed`, "
         "`response.incomplete`), each with a `sequence_number` to go on after, and at last `[DONE]`.",
-        "content": {"application/json": {"schema": {"type": "object"}}, MEDIA_TYPE: {"schema": {"type": "string"}}},
+        "model": ResponseObject,
+        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
     }
 }
 
@@ -84,7 +86,7 @@ async def create_response(
 @router.post("/input_tokens")
 async def count_input_tokens(
     body: AskIn, caller: Caller, *, answers: Answers, models: Models, turns: Turns
-) -> dict[str, str | int]:
+) -> InputTokens:
     """How many tokens a model would be shown, without asking it."""
     body.check()
     place = await place_of(body, caller=caller, answers=answers)
@@ -104,7 +106,7 @@ async def count_input_tokens(
         )
         tokens = window.input_tokens + media_tokens_in(as_prompt(None, all_said(body.input, place="input")))
         tokens += tools_tokens_for(models.card(body.model), Sampling(tools=body.toolbox()))
-    return {"object": "response.input_tokens", "input_tokens": tokens}
+    return InputTokens(input_tokens=tokens)
 
 
 @router.get("/{response_id}", responses=_ANSWERS, response_model=None)
@@ -129,14 +131,14 @@ async def get_response(
 
 
 @router.delete("/{response_id}")
-async def delete_response(response_id: str, caller: Caller, answers: Answers) -> dict[str, str | bool]:
+async def delete_response(response_id: str, caller: Caller, answers: Answers) -> ResponseDeleted:
     """Forget a response; what was said in a conversation that somebody made stays there."""
     turn_id = turn_id_of(response_id)
     await answers.forget(turn_id, owner_id=caller.user_id, made_for=CONVERSATION_TYPE)
-    return {"id": shown(RESPONSE, turn_id), "object": "response", "deleted": True}
+    return ResponseDeleted(id=shown(RESPONSE, turn_id))
 
 
-@router.post("/{response_id}/cancel", responses=_ANSWERS, response_model=None)
+@router.post("/{response_id}/cancel", responses={200: {"model": ResponseObject}}, response_model=None)
 async def cancel_response(response_id: str, caller: Caller, answers: Answers, turns: Turns) -> Response:
     """Stop a response and keep its beginning. Idempotent: one that has ended is given as it is."""
     turn = await answers.find(turn_id_of(response_id), owner_id=caller.user_id)

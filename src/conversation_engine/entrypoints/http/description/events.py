@@ -4,8 +4,13 @@ The schema is that of one event, as OpenAPI 3.2's `itemSchema` has it and as sch
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from conversation_engine.entrypoints.openai.chat_shapes import ChatCompletionChunk
+from conversation_engine.entrypoints.openai.response_shapes import EVENTS
 from conversation_engine.turns.schemas import UnderstoodOut
 
 Json = dict[str, Any]
@@ -33,29 +38,23 @@ def _understood() -> Json:
     return {name: value for name, value in schema.items() if name != "$defs"}  # FollowUpOut is told of elsewhere
 
 
+def _of_dialect() -> Mapping[str, Json]:
+    wanted: list[tuple[type[BaseModel], Literal["serialization"]]] = [
+        (model, "serialization") for model in (*EVENTS, ChatCompletionChunk)
+    ]
+    _, found = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
+    schemas: Mapping[str, Json] = found["$defs"]
+    return schemas
+
+
 SCHEMAS: Final[Mapping[str, Json]] = {
+    **_of_dialect(),
     "UnderstoodEvent": _understood(),
     "ReplyDeltaEvent": _object(
         "More of the reply. `offset` is its length with it, in Unicode code points.", offset=_NUMBER, text=_TEXT
     ),
     "ToolCallEvent": _object("A tool is called.", offset=_NUMBER, index=_NUMBER, call_id=_TEXT, name=_TEXT),
     "ToolCallDeltaEvent": _object("More of what a tool is called with.", offset=_NUMBER, index=_NUMBER, text=_TEXT),
-    "ResponseEvent": _object("A response as it is now.", type=_TEXT, sequence_number=_NUMBER, response=_ANY),
-    "ResponseItemEvent": _object(
-        "A part of the output begins or ends.", type=_TEXT, sequence_number=_NUMBER, output_index=_NUMBER
-    ),
-    "ResponseDeltaEvent": _object(
-        "More of it.", type=_TEXT, sequence_number=_NUMBER, output_index=_NUMBER, delta=_TEXT
-    ),
-    "ResponseErrorEvent": _object("What went wrong.", type=_kind("error"), sequence_number=_NUMBER, message=_TEXT),
-    "ChatCompletionChunk": _object(
-        "A piece of a completion; the last with `include_usage` has no choices.",
-        id=_TEXT,
-        object=_kind("chat.completion.chunk"),
-        created=_NUMBER,
-        model=_TEXT,
-        choices={"type": "array", "items": _ANY},
-    ),
     "UiStart": _object("A message begins.", type=_kind("start"), messageId=_TEXT, messageMetadata=_ANY),
     "UiMark": _object("A step or a text begins or ends, or is taken back.", type=_TEXT),
     "UiTextDelta": _object("More of the text.", type=_kind("text-delta"), id=_TEXT, delta=_TEXT),
@@ -88,24 +87,7 @@ _TURN: Final[Mapping[str, Json]] = {
     "error": _ref("Problem"),
 }
 _RESPONSES: Final[Mapping[str, Json]] = {
-    **{
-        f"response.{state}": _ref("ResponseEvent")
-        for state in ("created", "queued", "in_progress", "completed", "incomplete", "failed")
-    },
-    **{
-        f"response.{part}": _ref("ResponseItemEvent")
-        for part in (
-            "output_item.added",
-            "output_item.done",
-            "content_part.added",
-            "content_part.done",
-            "output_text.done",
-            "function_call_arguments.done",
-        )
-    },
-    "response.output_text.delta": _ref("ResponseDeltaEvent"),
-    "response.function_call_arguments.delta": _ref("ResponseDeltaEvent"),
-    "error": _ref("ResponseErrorEvent"),
+    name: _ref(model.__name__) for model in EVENTS for name in get_args(model.model_fields["type"].annotation)
 }
 _UI: Final[Mapping[str, Json]] = {
     "start": _ref("UiStart"),
@@ -122,11 +104,12 @@ _UI: Final[Mapping[str, Json]] = {
 _TURN_EXAMPLE: Final = {"id": "5", "event": "reply.delta", "data": '{"offset":5,"text":"Hello"}'}
 _RESPONSES_EXAMPLE: Final = {
     "event": "response.output_text.delta",
-    "data": '{"type":"response.output_text.delta","sequence_number":9,"output_index":0,"delta":"Hello"}',
+    "data": '{"type":"response.output_text.delta","item_id":"msg_1","output_index":0,"content_index":0,"logprobs":[],'
+    '"delta":"Hello","sequence_number":9}',
 }
 _CHUNKS_EXAMPLE: Final = {
     "data": '{"id":"chatcmpl_1","object":"chat.completion.chunk","created":1795338561,"model":"local",'
-    '"choices":[{"index":0,"delta":{"content":"Hello"}}]}'
+    '"system_fingerprint":null,"choices":[{"index":0,"delta":{"content":"Hello"},"logprobs":null,"finish_reason":null}]}'
 }
 _UI_EXAMPLE: Final = {"data": '{"type":"text-delta","id":"reply","delta":"Hello"}'}
 
