@@ -36,6 +36,7 @@ TEXTS = (
     "She refunded the organization's invoice 4711.",
     "狐狸跳过懒狗",
     "O'Brien said: don't pay twice!",
+    "I'll run with the ill universe.",
 )
 FINDS = {
     "fox": [1, 0],  # in any form
@@ -49,8 +50,19 @@ FINDS = {
     "refund": [3],
     "跳过": [4],
     "don't": [5],
+    '"don’t pay"': [5],
+    "don*": [5],
     "o'brien": [5],
-    "the": [3, 0],  # a word that everybody uses is one all the same
+    "obr*": [5],
+    "ill": [6],
+    "i'll": [6],
+    '"i\'ll run"': [6],
+    '"ill run"': [],  # "I'll" is not "ill"
+    "running": [6],  # the word is its own stem
+    "universe": [6],
+    "universal": [],
+    '"foxes are" fox': [1],  # the stem is another word
+    "the": [6, 3, 0],  # a word that everybody uses is one all the same
     "twice*": [5],
     "fox zebra": [],
     "fo": [],  # not a beginning unless that is said

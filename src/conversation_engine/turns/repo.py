@@ -33,6 +33,8 @@ from conversation_engine.turns.models import ReplyCheckpointModel, TurnModel
 from conversation_engine.turns.types import Lease, QueuedMessage, Turn, TurnError, TurnState
 
 _turns = TurnModel.__table__
+_PARTS = ("system", "pinned", "summary", "recalled", "dropped")
+"""Of a manifest: most are not there in most turns, and take no place."""
 _checkpoints = ReplyCheckpointModel.__table__
 
 
@@ -211,7 +213,7 @@ class TurnRepo:
                 "holder": holder,
                 "of_attempt": turn.attempt,
                 "then": turn.state.value,
-                "shown": manifest,
+                "shown": manifest and {part: value for part, value in manifest.items() if value is not None},
                 "code": turn.error.code if turn.error else None,
                 "detail": turn.error.detail if turn.error else None,
                 "at": turn.finished_at,
@@ -266,7 +268,7 @@ class TurnRepo:
     def find_manifest(self, tx: Tx, turn_id: TurnId) -> dict[str, Any] | None:
         """What the model was shown, once the turn has ended."""
         manifest: dict[str, Any] | None = tx.scalar(select(_turns.c.manifest).where(_turns.c.id == turn_id))
-        return manifest
+        return manifest and {**dict.fromkeys(_PARTS), **manifest}
 
     def find_running(self, tx: Tx, conversation_id: ConversationId) -> Turn | None:
         """The conversation's running turn; a database constraint allows one at most."""

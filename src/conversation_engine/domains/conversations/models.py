@@ -118,7 +118,12 @@ class MessageModel(Base):
         CheckConstraint("role IN ('user', 'assistant', 'system')", name="role_known"),
         CheckConstraint("content_format IN ('text', 'json')", name="content_format_known"),
         CheckConstraint("status IN ('complete', 'partial')", name="status_known"),
-        Index("ix_messages_llm_request_id", "llm_request_id"),
+        Index(
+            "ix_messages_llm_request_id",
+            "llm_request_id",
+            sqlite_where=text("llm_request_id IS NOT NULL"),
+            postgresql_where=text("llm_request_id IS NOT NULL"),
+        ),
         Index("ix_messages_parent_id", "parent_id", "conversation_id"),
         Index(
             "ix_messages_pinned",

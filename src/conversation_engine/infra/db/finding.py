@@ -1,9 +1,11 @@
 """Finding messages by words, phrases and beginnings of words: all that either database needs for it.
 
-Every word is kept with the number of who may read it (`12w_hello`, and `12s_` with its stem), so that a search reads
-what one person may find, however much there is of others. The numbers of rows grow with the time at which something was
-said: FTS5 and a B-tree give the newest first without sorting. Triggers forget what is deleted at once; what that leaves
-on pages of FTS5 is wiped by merging (`infra.db.scrubbing`), on PostgreSQL by vacuum.
+Every word is kept with the number of who may read it (`12_foxes`, and `12__fox` for its stem, where that is another
+word), so that a search reads what one person may find, however much there is of others. The numbers of rows grow with
+the time at which something was said: FTS5 and a B-tree give the newest first without sorting. Triggers forget what is
+deleted at once; what that leaves on pages of FTS5 is wiped by merging (`scrubbing`), on PostgreSQL by vacuum.
+
+Stems have no places on PostgreSQL: they would be an eighth of the index, and a phrase asks for words.
 
 FTS5 keeps no copy of the words, which would be five times a message: to forget one it is told its words again, and the
 trigger works them out from the message (`MESSAGE_TERMS`). Whoever changes how words are found must make the index anew.
@@ -16,7 +18,7 @@ from sqlalchemy import bindparam, text
 
 from conversation_engine.infra.db.base import IdType
 from conversation_engine.infra.db.database import Tx
-from conversation_engine.infra.words.messages import words_and_stems
+from conversation_engine.infra.words.messages import said_in, words_and_stems
 
 INDEX: Final = "message_fts"
 LAST_POSITION: Final = 16_383
@@ -30,7 +32,7 @@ MESSAGE_TERMS: Final = "message_terms_of"
 
 def message_terms_of(content: str, content_format: str, readers: str) -> str:
     """What is in FTS5 of a message that these may read."""
-    return _joined(readers.split(), *words_and_stems(content, content_format))
+    return _joined(readers.split(), *words_and_stems(said_in(content, content_format)))
 
 
 def create_index(tx: Tx) -> None:
@@ -69,29 +71,36 @@ def kept_terms(tx: Tx, found: Terms) -> str:
     places: dict[str, list[str]] = {}
     for reader in readers:
         for place, word in enumerate(words, start=1):
-            places.setdefault(f"{reader}w_{word}", []).append(str(min(place, LAST_POSITION)))
-        for place, stem in enumerate(stems, start=1):
-            places.setdefault(f"{reader}s_{stem}", []).append(str(min(place, LAST_POSITION)))
-    return " ".join(f"'{term}':{','.join(at[:MOST_POSITIONS])}" for term, at in places.items())
+            places.setdefault(_word(reader, word), []).append(str(min(place, LAST_POSITION)))
+    own = [f"'{term}':{','.join(at[:MOST_POSITIONS])}" for term, at in places.items()]
+    return " ".join([*own, *(f"'{_stem(reader, stem)}'" for reader in readers for stem in dict.fromkeys(stems))])
+
+
+def _word(reader: int | str, word: str) -> str:
+    return f"{reader}_{word}"
+
+
+def _stem(reader: int | str, stem: str) -> str:
+    return f"{reader}__{stem}"
 
 
 def _joined(readers: Iterable[str], words: Sequence[str], stems: Sequence[str]) -> str:
     """Of letters, digits and `_` only."""
     numbers = list(readers)
-    own = [f"{reader}w_{word}" for reader in numbers for word in words]
-    return " ".join([*own, *(f"{reader}s_{stem}" for reader in numbers for stem in stems)])
+    own = [_word(reader, word) for reader in numbers for word in words]
+    return " ".join([*own, *(_stem(reader, stem) for reader in numbers for stem in stems)])
 
 
 def search_text(tx: Tx, reader: int, parts: Sequence[tuple[str, Sequence[str]]]) -> str:
     """The search that asks for all these parts: `("word", [stem])`, `("prefix", [word])` or `("phrase", words)`."""
+    quote, near, either, both, beginning = _GRAMMAR[tx.dialect.name]
     asked = []
     for kind, words in parts:
-        own = [f"{reader}{'s' if kind == 'word' else 'w'}_{word}" for word in words]
-        if tx.dialect.name == "sqlite":
-            asked.append(f'"{" ".join(own)}"' + (" *" if kind == "prefix" else ""))
-        else:
-            asked.append("(" + " <-> ".join(f"'{term}'" + (":*" if kind == "prefix" else "") for term in own) + ")")
-    return (" AND " if tx.dialect.name == "sqlite" else " & ").join(asked)
+        own = [quote.format(_word(reader, word)) for word in words]
+        if kind == "word":
+            own = [either.join([*own, quote.format(_stem(reader, words[0]))])]
+        asked.append(f"({near.join(own)}{beginning if kind == 'prefix' else ''})")
+    return both.join(asked)
 
 
 def find(
@@ -145,6 +154,11 @@ def _statement(tx: Tx, column: str, conditions: str, *, is_best_first: bool, is_
     return f"{inner}{behind} ORDER BY {_NUMBER[dialect]} DESC LIMIT :most"
 
 
+_GRAMMAR: Final = {
+    # A term, next to, or, and, a beginning.
+    "sqlite": ('"{}"', " + ", " OR ", " AND ", " *"),
+    "postgresql": ("'{}'", " <-> ", " | ", " & ", ":*"),
+}
 _NUMBER: Final = {"sqlite": "message_fts.rowid", "postgresql": "t.number"}
 _SCORE: Final = {
     "sqlite": "CAST(-1000000 * message_fts.rank AS INTEGER)",

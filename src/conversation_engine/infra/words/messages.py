@@ -1,6 +1,7 @@
 """The words of messages as they are stored, folded and stemmed: the same for what is in an index and what is new."""
 
 import json
+import re
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -8,6 +9,7 @@ from conversation_engine.infra.words.terms import TERM_LIMIT_CHARACTERS, term_of
 
 INDEXED_CHARACTERS: Final = 20_000
 """Of one message: what comes after them is not found."""
+_SHORTENED: Final = re.compile(r"['’](?=(?:d|ll|m|re|s|t|ve)$)")
 
 
 class Word(NamedTuple):
@@ -33,10 +35,10 @@ def said_in(content: str, content_format: str) -> str:
     return content if content_format == "text" else text_of(json.loads(content))
 
 
-def words_and_stems(content: str, content_format: str) -> tuple[list[str], list[str]]:
-    """What is in the index of a message as it is stored."""
-    words = read(said_in(content, content_format))
-    return [word.folded for word in words], [word.stem for word in words]
+def words_and_stems(text: str) -> tuple[list[str], list[str]]:
+    """What is in the index of a text: its words, and the stems of those that are not their own."""
+    words = read(text)
+    return [word.folded for word in words], [word.stem for word in words if word.stem != word.folded]
 
 
 def read(text: str) -> list[Word]:
@@ -47,6 +49,6 @@ def read(text: str) -> list[Word]:
 
 @lru_cache(maxsize=65_536)
 def fold(word: str) -> str:
-    """A word as it is sought: without case, accents and apostrophes."""
-    folded = without_accents(word)
-    return "".join(c for c in folded if c.isalnum())[:TERM_LIMIT_CHARACTERS]
+    """A word as it is sought: without case, accents and apostrophes, but `i_ll` for "I'll", which is not "ill"."""
+    folded = _SHORTENED.sub("_", without_accents(word))
+    return "".join(c for c in folded if c.isalnum() or c == "_")[:TERM_LIMIT_CHARACTERS]

@@ -65,7 +65,7 @@ def _terms(quoted: str, plain: str) -> Iterator[Term]:
 def _places_of(term: Term, words: Sequence[Word]) -> Iterator[tuple[int, int]]:
     match term.kind:
         case Kind.WORD:
-            yield from ((word.start, word.end) for word in words if word.stem == term.words[0])
+            yield from ((word.start, word.end) for word in words if term.words[0] in (word.stem, word.folded))
         case Kind.PREFIX:
             yield from ((word.start, word.end) for word in words if word.folded.startswith(term.words[0]))
         case Kind.PHRASE:

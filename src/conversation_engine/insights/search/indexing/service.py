@@ -9,7 +9,7 @@ from conversation_engine.infra.chores import BESIDE_TURNS, Chore
 from conversation_engine.infra.db.database import ConstraintViolation, Database
 from conversation_engine.infra.db.finding import INDEX
 from conversation_engine.infra.db.scrubbing import scrub
-from conversation_engine.infra.words.messages import read
+from conversation_engine.infra.words.messages import words_and_stems
 from conversation_engine.insights.search.repo import Lag, Learned, SearchRepo
 from conversation_engine.insights.search.service import number_of
 from conversation_engine.insights.search.types import Said
@@ -108,12 +108,12 @@ def _marks(lagging: Sequence[Lag], missing: Sequence[Said]) -> dict[Conversation
 
 
 def _learned(said: Said, lag: Lag) -> Learned:
-    words = read(said.text)
+    words, stems = words_and_stems(said.text)
     readers = {said.owner_id} if lag.supervisor_id is None else {said.owner_id, lag.supervisor_id}
     return Learned(
         message_id=said.message_id,
         number=number_of(said.created_at, said.message_id),
         readers=readers,
-        words=[word.folded for word in words],
-        stems=[word.stem for word in words],
+        words=words,
+        stems=stems,
     )
