@@ -119,6 +119,7 @@ async def _timed(
         asked = IndexQuery(
             reader_id=reader.user_id,
             collection_ids=None,
+            borrower=None,
             terms=terms,
             vector=vector,
             model=MODEL,

@@ -132,6 +132,7 @@ class TestCreate:
             model=None,
             on_busy=None,
             collection_ids=(),
+            has_loans=False,
             persona_id=None,
             persona_version=None,
             supervisor_id=None,

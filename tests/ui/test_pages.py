@@ -63,6 +63,14 @@ def a_session(house: House, teacher: Api, student: Api) -> Json:
     return session
 
 
+def until_ready(api: Api, document_id: str) -> None:
+    """Wait until a document can be asked."""
+    give_up_at = time.monotonic() + 30
+    while api.get(f"/documents/{document_id}")["status"] != "ready":
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
+
+
 @pytest.fixture
 def tess(house: House, request: pytest.FixtureRequest) -> Api:
     return house.api_of(f"tess-{request.node.name}"[:200], Role.TEACHER)
@@ -222,10 +230,7 @@ class TestDocuments:
         assert "No documents yet" in words_of(shown(ada, "documents"))
         file = ("cellar.md", b"# Keys\n\nThe key of the cellar hangs behind the clock.", "text/markdown")
         [document] = ada.upload("/documents", [file], {})["documents"]
-        give_up_at = time.monotonic() + 30
-        while ada.get(f"/documents/{document['id']}")["status"] != "ready":
-            assert time.monotonic() < give_up_at
-            time.sleep(0.05)
+        until_ready(ada, document["id"])
         test = shown(ada, "documents")
         assert "cellar.md" in words_of(test)
         button(test, "Ask about them").click().run()
@@ -237,6 +242,11 @@ class TestDocuments:
         button(test, "[1]").click().run()
         assert "**cellar.md**" in words_of(test)
         assert "hangs behind the clock" in test.info[0].value
+        button(test, "Close").click().run()
+        button(test, "Documents (1)").click().run()
+        test.multiselect[0].set_value([])
+        test.button(key="attach-save").click().run()
+        assert ada.get(f"/conversations/{conversation['id']}", limit=1)["collection_ids"] == []
         test = shown(ada, "documents")
         button(test, "Remove").click().run()
         assert ada.get("/documents")["items"] == []
@@ -260,6 +270,27 @@ class TestTeaching:
         after = tess.get(f"/personas/{persona['id']}")
         assert (after["version"], after["profile"]["name"]) == (2, "Maria Keller")
         assert after["profile"]["opening_line"] == "Good morning."
+
+    def test_a_client_is_given_documents_that_students_do_not_see(self, house: House, ada: Api, tess: Api) -> None:
+        assert "Documents can be what they know" in words_of(shown(tess, "client"))
+        home = tess.post("/collections", {"name": "Case file"})["id"]
+        file = ("case.md", b"# Illness\n\nThe doctor found high blood pressure.", "text/markdown")
+        [document] = tess.upload("/documents", [file], {"collection_id": home})["documents"]
+        persona = a_client(tess)
+        test = shown(tess, "client", id=persona["id"])
+        test.multiselect[0].set_value([home]).run()
+        button(test, "Save").click().run()
+        assert tess.get(f"/personas/{persona['id']}")["profile"]["collection_ids"] == [home]
+        until_ready(tess, document["id"])
+        session = ada.post("/sessions", {"client_id": persona["id"]})
+        house.model.then(Say("My blood pressure."))
+        ada.post(f"/conversations/{session['id']}/turns", {"content": "What did the doctor find: blood pressure?"})
+        seen = shown(ada, "talk", id=session["id"])
+        assert "My blood pressure." in words_of(seen)
+        assert "Sources" not in words_of(seen)
+        read = shown(tess, "read", id=session["id"])
+        button(read, "[1] not named").click().run()
+        assert "found high blood pressure" in read.info[0].value
 
     def test_sessions_are_read_with_tokens_and_feedback(self, house: House, ada: Api, tess: Api) -> None:
         session = a_session(house, tess, ada)

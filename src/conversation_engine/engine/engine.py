@@ -7,6 +7,7 @@ from typing import Self
 from conversation_engine.domains.llm.embeddings.ports import Embedder
 from conversation_engine.domains.llm.embeddings.service import EmbeddingService
 from conversation_engine.domains.llm.ports import ModelProvider
+from conversation_engine.engine.clients import make_personas
 from conversation_engine.engine.dialects import make_dialects
 from conversation_engine.engine.documents import make_retrieval
 from conversation_engine.engine.insights import make_insights
@@ -22,7 +23,6 @@ from conversation_engine.engine.wiring import (
     make_embeddings,
     make_llm,
     make_people,
-    make_personas,
     make_questions,
     make_rates,
     make_reader,
@@ -104,7 +104,7 @@ class ConversationEngine:
         self.questions = make_questions(self, reader, write_path.side_calls, settings=self.settings)
         self.checks = make_checks(self, write_path.side_calls)
         self.accounts = make_accounts(self.database, self.audit, settings=self.settings, clock=self.clock)
-        self.personas = make_personas(self.database, self.audit, settings=self.settings, clock=self.clock)
+        self.personas = make_personas(self, settings=self.settings)
         people = make_people(self, settings=self.settings)
         self.sessions, self.review, self.shares = people.sessions, people.review, people.shares
         self.feedback, self.records, self.retention = people.feedback, people.records, people.retention

@@ -25,7 +25,6 @@ from conversation_engine.domains.llm.service import LlmService
 from conversation_engine.domains.llm.settings import ProviderSetting
 from conversation_engine.domains.llm.slots import FairSlots
 from conversation_engine.domains.llm.types import ModelPrice
-from conversation_engine.domains.personas.prompts.library import PromptLibrary
 from conversation_engine.domains.personas.service import PersonaService
 from conversation_engine.domains.retrieval.service import RetrievalService
 from conversation_engine.domains.users.errors import BadIdentityError
@@ -347,13 +346,6 @@ def make_questions(
 def make_checks(engine: QuestionParts, calls: SideCalls) -> ModelCheckService:
     """Tests connections to models."""
     return ModelCheckService(llm=engine.llm, calls=calls)
-
-
-def make_personas(database: Database, audit: AuditLog, *, settings: Settings, clock: Clock) -> PersonaService:
-    """Clients and prompt templates. Raises TemplateUnreadableError."""
-    ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
-    library = PromptLibrary(settings.prompts_dir)
-    return PersonaService(database, clock=clock, ledger=ledger, library=library, audit=audit)
 
 
 def make_people(engine: PeopleParts, *, settings: Settings) -> People:

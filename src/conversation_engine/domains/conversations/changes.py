@@ -25,6 +25,7 @@ def forked(source: Conversation, message: Message) -> NewConversation:
         on_busy=source.on_busy,
         persona_id=source.persona_id,
         persona_version=source.persona_version,
+        has_loans=source.has_loans,
         supervisor_id=source.supervisor_id,
         sampling=source.sampling,
         window=source.window,

@@ -37,6 +37,8 @@ class ConversationModel(Base):
     on_busy: Mapped[str | None] = mapped_column(String(10))
     collection_ids: Mapped[list[str] | None] = mapped_column(JsonType)
     """Where answers are looked up; NULL: nowhere."""
+    has_loans: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    """Whether its client was given collections: where it was not, no turn has to look."""
     persona_id: Mapped[str | None] = mapped_column(IdType)
     persona_version: Mapped[int | None] = mapped_column(Integer)
     supervisor_id: Mapped[str | None] = mapped_column(String(255))

@@ -190,6 +190,7 @@ class ConversationRepo:
                 "on_busy": new.on_busy.value if new.on_busy else None,
                 "persona_id": new.persona_id,
                 "persona_version": new.persona_version,
+                "has_loans": new.has_loans,
                 "supervisor_id": new.supervisor_id,
                 "sampling": new.sampling.as_json() if new.sampling else None,
                 "window": new.window.as_json(),

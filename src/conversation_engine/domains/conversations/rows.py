@@ -23,6 +23,7 @@ def conversation_of(row: Any) -> Conversation:
         supervisor_id=row.supervisor_id,
         sampling=Sampling.from_json(row.sampling) if row.sampling else None,
         collection_ids=tuple(row.collection_ids or ()),
+        has_loans=row.has_loans,
         metadata=row.metadata,
         message_count=row.message_count,
         last_sequence=row.last_sequence,

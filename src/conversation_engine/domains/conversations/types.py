@@ -76,6 +76,8 @@ class Conversation:
     """What becomes of a turn that comes while another runs, unless it says so itself; `None` as the engine is set."""
     collection_ids: tuple[str, ...]
     """Collections of documents in which answers are looked up; empty: none are."""
+    has_loans: bool
+    """Whether its client was given collections, which are searched too."""
     persona_id: PersonaId | None
     """The client that is played here; then the model and its instructions are the client's, not the owner's."""
     persona_version: int | None
@@ -161,6 +163,7 @@ class NewConversation:
     on_busy: BusyPolicy | None = None
     persona_id: PersonaId | None = None
     persona_version: int | None = None
+    has_loans: bool = False
     supervisor_id: UserId | None = None
     sampling: Sampling | None = None
     window: WindowOptions = NO_OPTIONS

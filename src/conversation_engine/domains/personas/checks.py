@@ -7,6 +7,7 @@ from typing import Final
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.domains.personas.types import ClientProfile
 from conversation_engine.kernel.errors import InvalidInputError
+from conversation_engine.kernel.ids import parse_id
 from conversation_engine.kernel.text import checked_text
 
 NAME_LIMIT_CHARACTERS: Final = 100
@@ -38,6 +39,7 @@ def checked_profile(profile: ClientProfile) -> ClientProfile:
         boundaries=_items(profile.boundaries, "boundaries"),
         language=_text(profile.language, "language", limit_characters=LANGUAGE_LIMIT_CHARACTERS),
         opening_line=_text(profile.opening_line, "opening line"),
+        collection_ids=_collections(profile.collection_ids),
     )
 
 
@@ -52,6 +54,15 @@ def _items(items: tuple[str, ...], name: str) -> tuple[str, ...]:
             f"There are {len(kept)} {name}; at most {LIST_LIMIT_ITEMS} are taken.", field=name.replace(" ", "_")
         )
     return tuple(checked_text(item, name=name, limit_characters=ITEM_LIMIT_CHARACTERS) for item in kept)
+
+
+def _collections(ids: tuple[str, ...]) -> tuple[str, ...]:
+    known = {parse_id(one) for one in ids}
+    if len(known) > LIST_LIMIT_ITEMS:
+        raise InvalidInputError(
+            f"There are {len(known)} collections; at most {LIST_LIMIT_ITEMS} are taken.", field="collection_ids"
+        )
+    return tuple(sorted(known))
 
 
 def _check_sampling(sampling: Sampling) -> None:

@@ -75,11 +75,16 @@ class ProfileFields(BaseModel):
     opening_line: str = Field("", description="What they say first; empty: they wait to be spoken to.")
     model: str | None = Field(None, description="The model that plays them; unset: the server's default.")
     sampling: SamplingFields = Field(default_factory=SamplingFields)
+    collection_ids: list[str] = Field(
+        default_factory=list,
+        description="Collections of documents that they know: sessions look answers up in them, and students meet them "
+        "nowhere else. Collections that you may read; those that the client has already stay with whoever gave them.",
+    )
 
     def profile(self) -> ClientProfile:
         """The same in our words."""
         fields = self.model_dump(exclude={"sampling"})
-        lists = ("personality_traits", "behaviour_patterns", "goals", "boundaries")
+        lists = ("personality_traits", "behaviour_patterns", "goals", "boundaries", "collection_ids")
         fields |= {name: tuple(fields[name]) for name in lists}
         return ClientProfile(**fields, sampling=self.sampling.sampling())
 
@@ -101,6 +106,7 @@ class ProfileFields(BaseModel):
             opening_line=profile.opening_line,
             model=profile.model,
             sampling=SamplingFields.of(profile.sampling),
+            collection_ids=list(profile.collection_ids),
         )
 
 

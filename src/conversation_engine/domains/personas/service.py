@@ -11,6 +11,7 @@ from conversation_engine.domains.personas.errors import (
     PersonaForbiddenError,
     PersonaNotFoundError,
 )
+from conversation_engine.domains.personas.ports import CollectionShelf
 from conversation_engine.domains.personas.prompts.library import PromptLibrary
 from conversation_engine.domains.personas.prompts.system_prompt import generate_system_prompt
 from conversation_engine.domains.personas.repo import PersonaRepo
@@ -54,12 +55,14 @@ class PersonaService:
         ledger: IdempotencyLedger,
         library: PromptLibrary,
         audit: AuditLog,
+        shelf: CollectionShelf,
     ) -> None:
         self._database = database
         self._clock = clock
         self._ledger = ledger
         self._repo = PersonaRepo()
         self._audit = audit
+        self._shelf = shelf
         self.library = library
 
     async def create(self, caller: Principal, profile: ClientProfile, *, once: Once | None = None) -> Persona:
@@ -70,6 +73,7 @@ class PersonaService:
 
         def work(tx: Tx) -> Persona:
             self._repo.insert(tx, persona_id, checked, owner_id=caller.user_id, at=self._clock.now())
+            self._shelf.lend(tx, persona_id, checked.collection_ids, version=1, lender_id=caller.user_id)
             return self._changeable(tx, caller, persona_id)
 
         return await self._ledger.write(
@@ -106,7 +110,12 @@ class PersonaService:
 
         def work(tx: Tx) -> tuple[Persona, Sequence[PersonaVersion]]:
             persona = self._visible(tx, caller, persona_id)
-            return persona, self._repo.list_versions(tx, persona.id)
+            versions = self._repo.list_versions(tx, persona.id)
+            known = self._shelf.lent(tx, [(persona.id, version.version) for version in versions])
+            return persona, [
+                replace(version, profile=_knowing(version.profile, known.get((persona.id, version.version), ())))
+                for version in versions
+            ]
 
         persona, versions = await self._database.read(work)
         await self._note_look(caller, persona)
@@ -132,6 +141,8 @@ class PersonaService:
             if not self._repo.add_version(tx, persona, checked, at=self._clock.now()):
                 newest = self._changeable(tx, caller, persona_id)
                 raise PersonaChangedError(persona_id, version=newest.newest_version)
+            version = persona.newest_version + 1
+            self._shelf.lend(tx, persona.id, checked.collection_ids, version=version, lender_id=caller.user_id)
             return self._changeable(tx, caller, persona_id)
 
         return await self._database.write(work)
@@ -200,7 +211,7 @@ class PersonaService:
     # ── for other rooms: these join the caller's transaction ──
 
     def open_for_session(self, tx: Tx, caller: Principal, persona_id: PersonaId) -> Persona:
-        """The client, if the caller may begin a session with it. Up to two statements."""
+        """The client, if the caller may begin a session with it. Up to three statements."""
         persona = self._visible(tx, caller, persona_id)
         if persona.status is PersonaStatus.ARCHIVED:
             raise PersonaArchivedError(persona_id)
@@ -224,16 +235,26 @@ class PersonaService:
         self, wanted: PersonaFilter, *, visible_to: UserId | None, cursor: str | None, limit: int
     ) -> Page[Persona]:
         at = None if cursor is None else Cursor.decode(cursor, types=(UUID,))
-        rows = await self._database.read(
-            lambda tx: self._repo.list_of(tx, wanted, visible_to=visible_to, cursor=at, count=limit + 1)
-        )
+
+        def work(tx: Tx) -> Sequence[Persona]:
+            found = self._repo.list_of(tx, wanted, visible_to=visible_to, cursor=at, count=limit + 1)
+            return self._with_collections(tx, found)
+
+        rows = await self._database.read(work)
         return make_page(rows, limit=limit, cursor=at, key_of=lambda row: (row.id,))
 
     def _found(self, tx: Tx, persona_id: PersonaId) -> Persona:
         found = self._repo.find(tx, PersonaId(parse_id(persona_id)))
         if found is None:
             raise PersonaNotFoundError(persona_id)
-        return found
+        return self._with_collections(tx, [found])[0]
+
+    def _with_collections(self, tx: Tx, personas: Sequence[Persona]) -> Sequence[Persona]:
+        known = self._shelf.lent(tx, [(persona.id, persona.version) for persona in personas])
+        return [
+            replace(persona, profile=_knowing(persona.profile, known.get((persona.id, persona.version), ())))
+            for persona in personas
+        ]
 
     def _changeable(self, tx: Tx, caller: Principal, persona_id: PersonaId) -> Persona:
         persona = self._found(tx, persona_id)
@@ -252,7 +273,11 @@ class PersonaService:
         found = self._repo.find_version(tx, persona.id, version)
         if found is None:
             raise PersonaNotFoundError(persona.id)
-        return replace(persona, version=found.version, profile=found.profile)
+        return self._with_collections(tx, [replace(persona, version=found.version, profile=found.profile)])[0]
+
+
+def _knowing(profile: ClientProfile, collection_ids: Sequence[str]) -> ClientProfile:
+    return replace(profile, collection_ids=tuple(collection_ids)) if collection_ids else profile
 
 
 def shown_shares(user_ids: Sequence[UserId]) -> tuple[bool, list[UserId]]:

@@ -50,9 +50,11 @@ class ClientProfile:
     model: str | None = None
     """The model that plays them; `None`: the engine's default."""
     sampling: Sampling = field(default_factory=Sampling)
+    collection_ids: tuple[str, ...] = ()
+    """Collections of documents that they know, in order of their ids; kept beside the profile, by who lends them."""
 
     def as_json(self) -> dict[str, Any]:
-        """The profile as it is stored."""
+        """The profile as it is stored, without its collections."""
         return {
             "name": self.name,
             "age": self.age,

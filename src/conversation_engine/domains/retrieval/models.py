@@ -50,6 +50,22 @@ class CollectionModel(Base):
     )
 
 
+class LoanModel(Base):
+    """A collection that a client knows, in one version of it: searched in that client's sessions, read nowhere else."""
+
+    __tablename__ = "collection_loans"
+
+    persona_id: Mapped[str] = mapped_column(IdType, ForeignKey("personas.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    collection_id: Mapped[str] = mapped_column(
+        IdType, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True
+    )
+    lender_id: Mapped[str] = mapped_column(String(255))
+    """Who gave it to the client. What they may not read any more, the client does not know any more."""
+
+    __table_args__ = (Index("ix_collection_loans_collection_id", "collection_id"),)
+
+
 class DocumentModel(Base):
     """Something that was uploaded."""
 

@@ -88,6 +88,7 @@ class Searcher:
         query = IndexQuery(
             reader_id=request.caller.user_id,
             collection_ids=request.collection_ids,
+            borrower=request.borrower,
             terms=terms,
             vector=vector.vector if vector else None,
             model=self._embeddings.model,

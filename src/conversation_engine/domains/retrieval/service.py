@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -295,6 +296,7 @@ class RetrievalService:
         for key in request.metadata:
             if not _KEY.fullmatch(key):
                 raise InvalidInputError(f"{key!r} is no metadata key: letters, digits, `_`, `.` and `-`.", field=key)
+        request = replace(request, borrower=None)
         if request.collection_ids is not None:
             wanted = request.collection_ids
             await self._database.read(

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, NewType
 
 from conversation_engine.domains.llm.embeddings.types import Vector
-from conversation_engine.kernel.ids import UserId
+from conversation_engine.kernel.ids import PersonaId, UserId
 from conversation_engine.kernel.people import Principal
 
 JsonObject = dict[str, Any]
@@ -201,6 +201,14 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Borrower:
+    """A client in one of its versions, for whose sake collections are searched that the caller may not read."""
+
+    persona_id: PersonaId
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
     """What somebody looks for, and where."""
 
@@ -210,6 +218,8 @@ class SearchRequest:
     top_k: int = 10
     collection_ids: Sequence[CollectionId] | None = None
     """`None`: everything the caller may read."""
+    borrower: Borrower | None = None
+    """Whose loans are searched too; only `RetrievalService.find` is told of one, by the session it answers in."""
     metadata: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     """Documents whose metadata say exactly this."""
 
@@ -272,6 +282,8 @@ class IndexQuery:
 
     reader_id: UserId
     collection_ids: Sequence[CollectionId] | None
+    borrower: Borrower | None
+    """Whose loans are searched beside what the reader may read of `collection_ids`."""
     terms: Mapping[str, int]
     """How often the question says each; empty: nothing is looked for by words."""
     vector: Vector | None

@@ -23,7 +23,12 @@ from conversation_engine.people.records.types import Old, OldConversations, Rows
 NOBODY: Final = "erased"
 """Whose the rows are that have to stay: what was spent (decision 0008)."""
 OWNER: Final = "owner_id"
-ALSO_THEIRS: Final = {"users": "id", "persona_shares": "user_id", "feedback": "author_id"}
+ALSO_THEIRS: Final = {
+    "users": "id",
+    "persona_shares": "user_id",
+    "feedback": "author_id",
+    "collection_loans": "lender_id",
+}
 """Tables where another column says whose a row is; in `feedback` beside the owner of the conversation."""
 MENTIONING: Final = {"jobs": "payload", "outbox": "payload", "idempotency_keys": "answer"}
 """Columns that may name people: work and events on their way, answers that others were given."""

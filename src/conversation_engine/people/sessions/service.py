@@ -141,6 +141,7 @@ class SessionService:
             model=profile.model,
             persona_id=persona.id,
             persona_version=persona.version,
+            has_loans=bool(profile.collection_ids),
             supervisor_id=persona.owner_id,
             sampling=profile.sampling if profile.sampling.as_json() else None,
         )

@@ -5,6 +5,7 @@ from typing import Final
 
 from conversation_engine.domains.retrieval.service import RetrievalService
 from conversation_engine.domains.retrieval.types import (
+    Borrower,
     CollectionId,
     RetrievalOptions,
     SearchRequest,
@@ -13,7 +14,7 @@ from conversation_engine.domains.retrieval.types import (
 from conversation_engine.infra.observability.tracing import NO_TRACES, Tracer
 from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.people import Principal, Role
-from conversation_engine.turns.evidence import Evidence, fence
+from conversation_engine.turns.evidence import KNOWN_TO_A_CLIENT, RULES, Evidence, fence
 from conversation_engine.turns.ports import QuestionResolver
 from conversation_engine.turns.run import TurnRun
 
@@ -46,13 +47,15 @@ class RetrieveStep:
         since = self._clock.monotonic()
         question = self._resolver.resolve(said, history=run.newest[1:])[:QUESTION_LIMIT_CHARACTERS]
         resolving = round((self._clock.monotonic() - since) * 1000, 3)
+        borrower = _borrower(run)
         outcome = await self._retrieval.find(
             SearchRequest(
                 caller=Principal(user_id=run.turn.owner_id, role=run.turn.role or Role.STUDENT),
                 query=question,
                 strategy=options.strategy,
                 top_k=options.top_k,
-                collection_ids=_collections(options, run.conversation.collection_ids),
+                collection_ids=_collections(options, run.conversation.collection_ids, borrower),
+                borrower=borrower,
                 metadata=options.metadata,
             )
         )
@@ -61,6 +64,7 @@ class RetrieveStep:
             card=run.card,
             limit_tokens=self._retrieval.settings.evidence_limit_tokens,
             secret=run.turn.id[-8:],
+            rules=KNOWN_TO_A_CLIENT if borrower is not None else RULES,
         )
         return Evidence(
             question=question,
@@ -76,11 +80,22 @@ class RetrieveStep:
 def _options(run: TurnRun) -> RetrievalOptions | None:
     if run.turn.retrieval is not None:
         return run.turn.retrieval
-    if not run.conversation.collection_ids:
+    if not run.conversation.collection_ids and not run.conversation.has_loans:
         return None
     return RetrievalOptions(strategy=Strategy.RRF_FUSION)
 
 
-def _collections(options: RetrievalOptions, own: Sequence[str]) -> list[CollectionId] | None:
-    ids = options.collection_ids if options.collection_ids is not None else own or None
+def _collections(options: RetrievalOptions, own: Sequence[str], borrower: Borrower | None) -> list[CollectionId] | None:
+    """What the client knows comes to those of the conversation; without either, it is all that may be read."""
+    ids = options.collection_ids
+    if ids is None and (own or borrower is not None):
+        ids = tuple(own)
     return None if ids is None else [CollectionId(one) for one in ids]
+
+
+def _borrower(run: TurnRun) -> Borrower | None:
+    """The client that answers. Who asks documents, and not the client, gets what they may read themselves."""
+    persona_id, version = run.conversation.persona_id, run.conversation.persona_version
+    if run.turn.retrieval is not None or not run.conversation.has_loans or persona_id is None or version is None:
+        return None
+    return Borrower(persona_id=persona_id, version=version)

@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import Float, Integer, Text
 
+from conversation_engine.domains.retrieval.index.scope import lent
 from conversation_engine.domains.retrieval.index.scoring import (
     BM25_B,
     BM25_K1,
@@ -55,7 +56,7 @@ _log = get_logger(__name__)
 _SCOPE = """
 scope AS MATERIALIZED (
   SELECT number, id, chunk_count, term_count, embedding_model FROM collections
-  WHERE (owner_id = :reader OR is_shared){among} ORDER BY number LIMIT :most
+  WHERE ((owner_id = :reader OR is_shared){among}){lent} ORDER BY number LIMIT :most
 )"""
 _ALLOWED = """,
 allowed AS MATERIALIZED (
@@ -218,7 +219,8 @@ _STEPS: Final = _steps()
 
 def _statement(query: IndexQuery) -> Any:
     is_filtered, by_word, by_meaning = bool(query.metadata), bool(query.terms), query.vector is not None
-    parts = [_SCOPE.format(among="" if query.collection_ids is None else " AND id = ANY(:ids)")]
+    among = "" if query.collection_ids is None else " AND id = ANY(:ids)"
+    parts = [_SCOPE.format(among=among, lent=lent(query))]
     if is_filtered:
         parts.append(_ALLOWED)
     if by_word:
@@ -249,6 +251,8 @@ def _typed(statement: TextClause, query: IndexQuery) -> Any:
     types: dict[str, Any] = {}
     if query.collection_ids is not None:
         types["ids"] = ARRAY(IdType)
+    if query.borrower is not None:
+        types["persona"] = IdType
     if query.terms:
         types |= {
             "terms": ARRAY(Text),
@@ -271,6 +275,8 @@ def _values(query: IndexQuery) -> dict[str, Any]:
     values["depth"] = query.depth
     if query.collection_ids is not None:
         values["ids"] = list(query.collection_ids)
+    if query.borrower is not None:
+        values |= {"persona": query.borrower.persona_id, "version": query.borrower.version}
     if query.terms:
         values |= {"terms": list(query.terms), "repeats": list(query.terms.values()), "steps": _STEPS}
         values["budget"] = float(POSTINGS_BUDGET)

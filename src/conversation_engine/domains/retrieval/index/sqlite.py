@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Row, bindparam, text
 
+from conversation_engine.domains.retrieval.index.scope import lent
 from conversation_engine.domains.retrieval.index.scoring import (
     BM25_B,
     BM25_K1,
@@ -43,7 +44,7 @@ MOST_BLOCKS: Final = 8
 
 _SCOPE = """
 SELECT number, chunk_count, term_count, embedding_model, removals FROM collections
-WHERE (owner_id = :reader OR is_shared){among} ORDER BY number LIMIT :most
+WHERE ((owner_id = :reader OR is_shared){among}){lent} ORDER BY number LIMIT :most
 """
 _WORDS = """
 SELECT term, sum(chunk_count) AS chunks FROM collection_terms
@@ -223,7 +224,11 @@ _TERMS_OF = text("SELECT terms FROM chunks WHERE document_id = :document").bindp
 
 def _scope(tx: Tx, query: IndexQuery) -> Sequence[Row[Any]]:
     values: dict[str, Any] = {"reader": query.reader_id, "most": MOST_COLLECTIONS}
-    statement = text(_SCOPE.format(among="" if query.collection_ids is None else " AND id IN :ids"))
+    among = "" if query.collection_ids is None else " AND id IN :ids"
+    statement = text(_SCOPE.format(among=among, lent=lent(query)))
+    if query.borrower is not None:
+        statement = statement.bindparams(bindparam("persona", type_=IdType))
+        values |= {"persona": query.borrower.persona_id, "version": query.borrower.version}
     if query.collection_ids is not None:
         statement = statement.bindparams(bindparam("ids", expanding=True, type_=IdType))
         values["ids"] = list(query.collection_ids)

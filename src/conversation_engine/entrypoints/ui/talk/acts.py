@@ -38,7 +38,8 @@ def message(api: Api, transcript: Transcript, said: Json) -> None:
         elif said["status"] == "fallback":
             st.caption("No model could answer; this was said in its place.")
         if not is_mine:
-            sources(api, said)
+            conversation = transcript.conversation
+            sources(api, said, among=conversation["collection_ids"] if conversation["persona_id"] else None)
         _acts(transcript, said, is_mine=is_mine)
 
 

@@ -1,15 +1,24 @@
 """The passages that a reply names, to be opened under it."""
 
+from collections.abc import Container
+
 import streamlit as st
 
 from conversation_engine.entrypoints.ui.api import Api, ApiError, Json
 
 
-def sources(api: Api, said: Json) -> None:
-    """A button for each passage that the model was shown; those that the reply names come first."""
+def sources(api: Api, said: Json, *, among: Container[str] | None = None) -> None:
+    """A button for each passage that the model was shown; those that the reply names come first.
+
+    `among`: of these collections only. What a client knows is not for who practises with them.
+    """
     metadata = said["metadata"]
     cited = set(metadata.get("citations") or ())
-    shown = [found for found in metadata.get("search_results") or () if found.get("number") is not None]
+    shown = [
+        found
+        for found in metadata.get("search_results") or ()
+        if found.get("number") is not None and (among is None or found["collection_id"] in among)
+    ]
     if not shown:
         return
     with st.container(horizontal=True, gap="xsmall", key=f"sources-{said['id']}"):

@@ -6,6 +6,7 @@ import streamlit as st
 
 from conversation_engine.entrypoints.ui import visitor
 from conversation_engine.entrypoints.ui.api import Api, ApiError, Json
+from conversation_engine.entrypoints.ui.collections import choose, readable
 from conversation_engine.entrypoints.ui.starting import open_session
 
 DIFFICULTIES: Final = ("easy", "medium", "hard")
@@ -29,6 +30,8 @@ def page() -> None:
         form, preview = st.columns([1.15, 1], gap="large")
     with form:
         written = _form(profile, key=persona_id or "new")
+        written["collection_ids"] = _documents(api, profile, key=persona_id or "new")
+        written |= _model(profile, key=persona_id or "new")
         _buttons(api, persona, written)
     with preview, st.container(border=True, key="card-preview"):
         _preview(api, written)
@@ -68,7 +71,6 @@ def _form(profile: Json, *, key: str) -> Json:
         "communication_style": style,
         "opening_line": opening,
         **lists,
-        **_model(profile, key=key),
     }
 
 
@@ -76,6 +78,21 @@ def _lines(profile: Json, field: str, label: str, example: str, *, key: str) -> 
     known = "\n".join(profile.get(field) or [])
     written = st.text_area(f"{label}, one on each line", known, key=f"{field}-{key}", placeholder=example)
     return [line.strip() for line in written.splitlines() if line.strip()]
+
+
+def _documents(api: Api, profile: Json, *, key: str) -> list[str]:
+    known = profile.get("collection_ids") or []
+    found = readable(api)
+    if not found and not known:
+        st.caption("Documents can be what they know: a case file, a diary. Add some on the page Documents, then here.")
+        return []
+    return choose(
+        "Documents that they know",
+        found,
+        known,
+        key=f"collections-{key}",
+        help_text="They answer from these. Students cannot open or search them.",
+    )
 
 
 def _model(profile: Json, *, key: str) -> Json:

@@ -7,9 +7,11 @@ import streamlit as st
 
 from conversation_engine.entrypoints.ui import visitor
 from conversation_engine.entrypoints.ui.api import Api, ApiError, Json
+from conversation_engine.entrypoints.ui.collections import readable
 from conversation_engine.entrypoints.ui.words import ago, count
 
 LOOK_SECONDS: Final = 2.0
+USUAL: Final = "My documents"
 KINDS: Final = ("pdf", "md", "txt", "html", "htm")
 BUSY: Final = frozenset({"uploading", "queued", "processing"})
 STATES: Final[Mapping[str, tuple[str, Literal["gray", "primary", "green", "red"]]]] = {
@@ -40,8 +42,15 @@ def page() -> None:
 
 
 def _upload(api: Api) -> None:
+    own = {one["name"]: one for one in readable(api) if one["owner_id"] == visitor.me()["user_id"]}
     with st.form("upload", border=True, clear_on_submit=True):
         files = st.file_uploader("Files", type=list(KINDS), accept_multiple_files=True, label_visibility="collapsed")
+        name = st.selectbox(
+            "Collection",
+            list(own) or [USUAL],
+            accept_new_options=True,
+            help="Documents that are searched together. Write a new name to begin another one.",
+        )
         is_sent = st.form_submit_button("Add to your documents", type="primary")
     if not is_sent:
         return
@@ -50,7 +59,9 @@ def _upload(api: Api) -> None:
         return
     with st.spinner(f"Storing {count(len(files), 'file')}…"):
         try:
-            api.upload("/documents", [(file.name, file.getvalue(), file.type) for file in files], {})
+            home = own.get(name or USUAL) or api.post("/collections", {"name": name or USUAL})
+            uploads = [(file.name, file.getvalue(), file.type) for file in files]
+            api.upload("/documents", uploads, {"collection_id": home["id"]})
         except ApiError as error:
             st.error(error.detail)
 
@@ -66,19 +77,21 @@ def _listed() -> bool:
     """Every document; whether one is still being read."""
     api = visitor.api()
     documents = api.get("/documents", limit=100)["items"]
+    names = {one["id"]: one["name"] for one in readable(api)}
     for document in documents:
-        _row(api, document)
+        _row(api, document, names.get(document["collection_id"], ""))
     return any(document["status"] in BUSY for document in documents)
 
 
-def _row(api: Api, document: Json) -> None:
+def _row(api: Api, document: Json, collection: str) -> None:
     row = st.container(border=True, key=f"row-{document['id']}")
     with row.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(gap="xsmall", width="content"):
             st.markdown(f"**{document['name']}**")
             pages = f"{count(document['page_count'], 'page')} · " if document["page_count"] else ""
             passages = count(document["chunk_count"], "passage")
-            st.caption(f"{document['size_bytes'] / 1000:,.0f} kB · {pages}{passages} · {ago(document['created_at'])}")
+            size = f"{document['size_bytes'] / 1000:,.0f} kB"
+            st.caption(f"{collection} · {size} · {pages}{passages} · {ago(document['created_at'])}")
         with st.container(horizontal=True, width="content", vertical_alignment="center"):
             word, color = STATES[document["status"]]
             st.badge(word, color=color)

@@ -6,6 +6,7 @@ from conversation_engine.entrypoints.ui import visitor
 from conversation_engine.entrypoints.ui.api import Json
 from conversation_engine.entrypoints.ui.downloads import downloads
 from conversation_engine.entrypoints.ui.opinions import show_opinion
+from conversation_engine.entrypoints.ui.talk.sources import sources
 from conversation_engine.entrypoints.ui.words import ago, as_markdown, count, lasting, money, text_of, title_of
 
 
@@ -50,6 +51,8 @@ def _message(said: Json) -> None:
         if said["status"] != "complete":
             facts.append(said["status"])
         st.caption(" · ".join(facts), text_alignment="right" if is_student else "left")
+        if not is_student:
+            sources(visitor.api(), said)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from conversation_engine.entrypoints.ui.downloads import downloads
 from conversation_engine.entrypoints.ui.replies import follow
 from conversation_engine.entrypoints.ui.sharing import sharing
 from conversation_engine.entrypoints.ui.talk import acts, end
+from conversation_engine.entrypoints.ui.talk.attaching import attaching
 from conversation_engine.entrypoints.ui.talk.transcript import Transcript, load
 from conversation_engine.entrypoints.ui.words import as_markdown, count, money, title_of
 
@@ -56,6 +57,8 @@ def _head(api: Api, transcript: Transcript) -> None:
                 f"{count(conversation['total_tokens'], 'token')} · {money(conversation['total_cost'])}"
             )
         with st.container(horizontal=True, width="content"):
+            if transcript.is_active:
+                attaching(api, conversation)
             sharing(api, transcript.id)
             downloads(api, f"/conversations/{transcript.id}/export", name=f"conversation-{transcript.id}")
             if transcript.is_active and st.button("End session", key="end-session", icon=":material/flag:"):
