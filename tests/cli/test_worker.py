@@ -18,7 +18,7 @@ from conversation_engine.kernel.ids import TurnId
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.types import Turn, TurnState
 from tests.cli.scenes import CONVO, PATIENCE_SECONDS, Convo, SlowModel
-from tests.cli.test_workers import begun, fleet_of_two
+from tests.cli.test_workers import EITHER_WAY, begun, fleet_of_two
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +81,7 @@ class TestWorker:
                 assert worker.wait(PATIENCE_SECONDS) == 0
             wait_for(soon, queued["id"], TurnState.INTERRUPTED)
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize(("empty_database_url", "number"), EITHER_WAY, indirect=["empty_database_url"])
     def test_it_ends_when_asked_to(self, soon: Convo, number: signal.Signals) -> None:
         with working(soon) as worker:
             worker.send_signal(number)

@@ -19,6 +19,8 @@ from conversation_engine.kernel.errors import Kind
 from tests.cli.scenes import CONVO, ENDS_WITHIN_SECONDS, PATIENCE_SECONDS, Convo, SlowModel
 
 WATCHERS = 6
+EITHER_WAY = [("sqlite", signal.SIGINT), pytest.param("postgres", signal.SIGTERM, marks=pytest.mark.postgres)]
+"""Each signal, and each database: not each with each."""
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +70,9 @@ def fleet_of_two(convo: Convo) -> Iterator[Fleet]:
             assert address is not None
             token = convo("token").stdout.strip()
             headers = {"Authorization": f"Bearer {token}"}
-            with httpx2.Client(base_url=address[0], headers=headers, timeout=30, trust_env=False) as client:
+            with httpx2.Client(
+                base_url=address[0], headers=headers, timeout=PATIENCE_SECONDS, trust_env=False
+            ) as client:
                 assert client.get("/readyz").status_code == 200  # waits in the socket's backlog until one accepts
                 yield Fleet(process=process, client=client)
         finally:
@@ -154,7 +158,7 @@ class TestWorkers:
             assert fleet.counted('convo_lease_recoveries_total{how="ended"}') == 1
             assert fleet.counted("convo_active_turns") == fleet.counted("convo_active_streams") == 0
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize(("empty_database_url", "number"), EITHER_WAY, indirect=["empty_database_url"])
     def test_asked_to_stop_it_tells_the_watchers_and_leaves_nothing(
         self, fleet_convo: Convo, number: signal.Signals, tmp_path: Path
     ) -> None:

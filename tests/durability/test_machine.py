@@ -398,7 +398,7 @@ def test_whatever_happens_in_any_order(database_url: str) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=12,
+            max_examples=8,
             stateful_step_count=20,
             deadline=None,
             database=None,

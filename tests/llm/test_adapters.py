@@ -242,7 +242,7 @@ class TestRefusal:
             ("0", 0, 0),
             ("-3", 0, 0),
             ("1.5", 1.5, 1.5),
-            pytest.param(email.utils.formatdate(time.time() + 600, usegmt=True), 1, 601, id="in-ten-minutes"),
+            pytest.param(email.utils.formatdate(time.time() + 7200, usegmt=True), 1, 7201, id="in-two-hours"),
             ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
             ("soon", None, None),
             ("nan", None, None),

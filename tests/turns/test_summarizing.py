@@ -277,6 +277,7 @@ class TestProcesses:
 
 
 @pytest.mark.local_model
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # what it says is the same on the other
 class TestWithTheSmallModel:
     async def test_a_summary_is_produced_and_bounded(self, open_engine: OpenEngine) -> None:
         engine = await open_engine(

@@ -318,6 +318,7 @@ class TestWhatWasPromised:
 
 
 @pytest.mark.local_model
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # what it says is the same on the other
 class TestWithTheSmallModel:
     async def test_a_title_is_produced_and_bounded(self, open_engine: OpenEngine) -> None:
         engine = await open_engine(titles="conversation", reply_limit_tokens=24)
