@@ -130,33 +130,6 @@ class TestTopics:
         assert reader.topics.topic([]) == ""
 
 
-class TestTitles:
-    @pytest.mark.parametrize(
-        ("first", "title"),
-        [
-            ("What is a lease?", "What is a lease"),
-            ("  two\n lines ", "two lines"),
-            ("???", "???"),
-            ("", None),
-        ],
-    )
-    def test_a_short_question_is_its_own_title(self, reader: QuestionReader, first: str, title: str | None) -> None:
-        assert reader.topics.title(asked(first)) == title
-
-    def test_a_long_one_gives_its_telling_words(self, reader: QuestionReader) -> None:
-        first = "I have been thinking about this for a while and would like to know how heat pumps work in winter."
-        title = reader.topics.title(asked(first))
-        assert title is not None
-        assert len(title) <= 60
-        assert "heat" in title
-        assert "pumps" in title
-
-    def test_no_title_is_too_long(self, reader: QuestionReader) -> None:
-        title = reader.topics.title(asked("x" * 300))
-        assert title is not None
-        assert len(title) <= 60
-
-
 class TestIntents:
     @pytest.mark.parametrize(
         ("query", "intent"),

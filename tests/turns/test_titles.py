@@ -27,7 +27,7 @@ from tests.turns.test_spending import bound, check_books
 
 BY_A_MODEL = {"titles": "scripted/namer", "retry_count": 0}
 QUESTION = "What is a shield volcano?"
-BY_RULES = "What is a shield volcano"
+BY_RULES = "Shield volcano"
 
 
 async def title_of(engine: ConversationEngine, conversation_id: ConversationId) -> str | None:

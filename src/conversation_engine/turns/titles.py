@@ -11,7 +11,8 @@ from typing import Final
 
 from conversation_engine.domains.context.questions.settings import UnderstandingSettings
 from conversation_engine.domains.context.questions.talk import MESSAGES_READ, Said
-from conversation_engine.domains.context.questions.topics import TITLE_CHARACTERS, TopicTracker
+from conversation_engine.domains.context.questions.titles import TITLE_CHARACTERS
+from conversation_engine.domains.context.questions.topics import TopicTracker
 from conversation_engine.domains.conversations.errors import ConversationNotFoundError
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.titles.service import TitleService
@@ -35,6 +36,8 @@ JOB_KIND: Final = "title"
 OFF: Final = "off"
 RULES: Final = "rules"
 OWN_MODEL: Final = "conversation"
+QUESTIONS_READ: Final = 4
+"""By rules, until one says more than hello."""
 REPLY_LIMIT_TOKENS: Final = 40
 SHOWN_CHARACTERS: Final = 2000
 _INSTRUCTIONS: Final = (
@@ -163,7 +166,7 @@ class TitleMaker:
 
     def _by_rules(self, newest_first: Sequence[Utterance]) -> str | None:
         questions = [one for one in reversed(newest_first) if one.role.value == "user" and isinstance(one.content, str)]
-        first = [Said(one.sequence_number, "user", str(one.content)) for one in questions[:1]]
+        first = [Said(one.sequence_number, "user", str(one.content)) for one in questions[:QUESTIONS_READ]]
         return self._topics.title(first)
 
     def _call(self, unnamed: _Unnamed, job: Job) -> ModelCall:

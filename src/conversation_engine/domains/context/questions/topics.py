@@ -7,10 +7,10 @@ from typing import Final
 
 from conversation_engine.domains.context.questions.follow_up import Features, features_of, logistic
 from conversation_engine.domains.context.questions.talk import QUESTIONS_READ, REPLIES_READ, Asked, Heard, Said, Talk
+from conversation_engine.domains.context.questions.titles import title_of
 from conversation_engine.domains.context.questions.words import Rarity, Word, listed
 
 TOPIC_TERMS: Final = 4
-TITLE_CHARACTERS: Final = 60
 _AGREEING: Final = listed("yes no yeah nice cool wow oh that ok okay great awesome lol haha thanks sure well")
 _LOOK_BACK: Final = 4 * (QUESTIONS_READ + REPLIES_READ)
 _NEARBY: Final = (1, 2, 4)
@@ -97,15 +97,8 @@ class TopicTracker:
         return " ".join(written[stem] for stem in written if stem in best)
 
     def title(self, said: Sequence[Said]) -> str | None:
-        """A title for a conversation: what was asked first, shortened; `None` while nobody has asked anything."""
-        first = next((one.text for one in said if one.role == "user" and one.text.strip()), None)
-        if first is None:
-            return None
-        line = " ".join(first.split())
-        if len(line) <= TITLE_CHARACTERS:
-            return line.rstrip(" ?!.,;:") or line
-        topic = self.topic([one for one in said if one.role == "user"][:1])
-        return _shortened(topic or line)
+        """A title for a conversation: what was wanted first; `None` while nobody has said more than hello."""
+        return next((title for one in said if one.role == "user" and (title := title_of(one.text))), None)
 
     def _telling(self, word: Word, index: int, *, is_first: bool) -> float:
         rarity = self._rarity(word.stem)
@@ -145,10 +138,3 @@ def _nearness(asked: Asked, heard: Sequence[Heard], rarity: Rarity) -> Features:
         found[f"near.{count}"] = sum(shared) / total
         found[f"near.{count}.rarest"] = max(shared, default=0.0)
     return found
-
-
-def _shortened(text: str) -> str:
-    if len(text) <= TITLE_CHARACTERS:
-        return text
-    cut = text[: TITLE_CHARACTERS - 1]
-    return (cut.rsplit(" ", 1)[0] if " " in cut else cut).rstrip() + "…"
