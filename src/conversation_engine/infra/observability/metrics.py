@@ -23,7 +23,7 @@ from conversation_engine.infra.observability.sharing import FOLDER_VARIABLE
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 MOST_AT_ZERO: Final = 64
-"""Series that stand at zero from the start: alerts then see the first event. Not for metrics with more of them."""
+"""Series that stand at zero until something happens: alerts then see the first event. Not for metrics with more."""
 
 Readings = Mapping[Reading, Mapping[tuple[str, ...], float]]
 """What was read from the store, by labels."""
@@ -42,15 +42,10 @@ class Metrics:
         self._allowed: dict[str, frozenset[str]] = {}
         self._parents: dict[str, Any] = {metric.name: self._parent(metric) for metric in catalogue}
         self._series: dict[tuple[str, tuple[str, ...]], Any] = {}
-        for metric in catalogue:
-            self._begin(metric)
 
     def allow(self, label: str, values: Collection[str]) -> None:
         """From now on these, too, are values of that label."""
         self._allowed[label] = self._allowed.get(label, frozenset()) | frozenset(values)
-        for metric in self._catalogue:
-            if any(one.name == label for one in metric.labels):
-                self._begin(metric)
 
     def add(self, metric: Counter, *labels: str, amount: float = 1) -> None:
         """See `Recorder`."""
@@ -70,6 +65,8 @@ class Metrics:
 
     async def page(self, readings: Readings | None = None) -> bytes:
         """Everything in Prometheus' text format. Some milliseconds, in a thread: files may have to be read."""
+        for metric in self._catalogue:
+            self._begin(metric)
         return await asyncio.to_thread(self._page, readings or {})
 
     def _page(self, readings: Readings) -> bytes:
@@ -110,7 +107,7 @@ class Metrics:
         return None
 
     def _begin(self, metric: Metric) -> None:
-        """Let its series stand at zero, where they are known and few."""
+        """Let its series stand at zero, where they are known and few: not before somebody looks, it takes 10 ms."""
         known = [self._values(label) for label in metric.labels]
         if not isinstance(metric, Counter) or prod(map(len, known)) > MOST_AT_ZERO:
             return
