@@ -20,6 +20,11 @@ def talk(server: SharedServer, heard: list[str]) -> None:
                 heard.append(event.text)
         for _ in blocking.each(client.turns.stream(conversation.id, "Never mind")):
             break
+        turn = blocking.wait(client.turns.begin_at(f"/conversations/{conversation.id}/turns", {"content": "Again"}))
+        looks = list(blocking.looks(client.turns.follow(conversation.id, turn.id), seconds=0.02))
+        heard += [event.text for look in looks for event in look if isinstance(event, ReplyDelta)]
+        with pytest.raises(NotFoundError):
+            list(blocking.looks(client.turns.follow(MISSING_ID, MISSING_ID), seconds=0.02))
         with pytest.raises(NotFoundError):
             blocking.wait(client.conversations.get(MISSING_ID))
         heard.append("end")
@@ -28,5 +33,5 @@ def talk(server: SharedServer, heard: list[str]) -> None:
 async def test_it_waits_and_iterates_and_raises(server: SharedServer) -> None:
     heard: list[str] = []
     await asyncio.to_thread(talk, server, heard)
-    assert heard == ["Hello", "end"]
+    assert heard == ["Hello", "Again", "end"]
     assert "conversation-engine-client" not in {thread.name for thread in threading.enumerate()}

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_tokens
 from conversation_engine.entrypoints.http.app import create_app
-from conversation_engine.entrypoints.ui.api import Api, new_http
+from conversation_engine.entrypoints.ui.api import Api, Line
 from conversation_engine.kernel.clock import SystemClock
 from conversation_engine.kernel.ids import UserId
 from conversation_engine.kernel.people import Principal, Role
@@ -32,6 +32,7 @@ class House:
     model: ScriptedModel
     settings: Settings
     http: httpx2.Client
+    line: Line
 
     def link_of(self, name: str, role: Role = Role.STUDENT) -> str:
         """The code of a one-time link for somebody."""
@@ -42,7 +43,7 @@ class House:
         """What a page of theirs would have."""
         body = {"code": self.link_of(name, role), "stay": True}
         signed_in = self.http.post(f"{self.base_url}/auth/link", json=body).json()
-        return Api(self.http, base_url=self.base_url, session=signed_in["refresh_token"])
+        return Api(self.line, base_url=self.base_url, session=signed_in["refresh_token"])
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +68,9 @@ def house(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> It
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=asyncio.run, args=(server.serve(sockets=[listener]),))
     thread.start()
-    with new_http() as http:
+    with httpx2.Client(trust_env=False, verify=False) as http, Line() as line:
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        yield House(base_url=base_url, model=model, settings=settings, http=http)
+        yield House(base_url=base_url, model=model, settings=settings, http=http, line=line)
     server.should_exit = True
     thread.join(20)
     listener.close()

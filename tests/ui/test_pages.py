@@ -8,6 +8,7 @@ import pytest
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
+from conversation_engine.client import Patience
 from conversation_engine.domains.llm.errors import OverloadedError
 from conversation_engine.entrypoints.ui.api import Api, ApiError, Json
 from conversation_engine.entrypoints.ui.look import options
@@ -156,9 +157,10 @@ class TestTalk:
     def test_what_could_not_be_sent_stays_and_is_sent_once(self, house: House, ada: Api) -> None:
         conversation = ada.post("/conversations", {})
         test = shown(ada, "talk", id=conversation["id"])
-        where, ada._base_url = ada._base_url, "http://127.0.0.1:9"
+        ada._client.requests._connection._patience = Patience(tries=1)
+        house.line.http.base_url = "http://127.0.0.1:9"
         test.chat_input[0].set_value("Do not lose me.").run()
-        ada._base_url = where
+        house.line.http.base_url = house.base_url
         test.run()
         assert "Do not lose me." in words_of(test)
         button(test, "Send again").click().run()

@@ -1,16 +1,14 @@
 """A reply as pages see it: word by word, from anywhere, through lost connections."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
 from itertools import pairwise
-from typing import Any
 
-import httpx2
 import pytest
 
+from conversation_engine.client import NotFoundError, Patience
 from conversation_engine.domains.llm.errors import OverloadedError
-from conversation_engine.entrypoints.ui.api import Api, ApiError, SignedOutError, new_http
-from conversation_engine.entrypoints.ui.replies import Reply, begin, follow
+from conversation_engine.entrypoints.ui.api import Api, ApiError, SignedOutError
+from conversation_engine.entrypoints.ui.replies import Reply, follow
 from conversation_engine.testing import Fail, Pause, Say
 from tests.ui.conftest import House
 
@@ -21,8 +19,8 @@ def asked(house: House, api: Api, *script: Say | Pause | Fail) -> tuple[str, str
     """A conversation in which a turn has begun: their ids."""
     house.model.then(*script)
     conversation = api.post("/conversations", {})
-    turn = begin(api, f"/conversations/{conversation['id']}/turns", {"content": "Tell me a story."})
-    return conversation["id"], turn["id"]
+    turn_id = api.begin(f"/conversations/{conversation['id']}/turns", {"content": "Tell me a story."})
+    return conversation["id"], turn_id
 
 
 def told_slowly() -> list[Say | Pause | Fail]:
@@ -38,12 +36,12 @@ class TestBegin:
     def test_the_same_key_says_it_once(self, house: House, ada: Api) -> None:
         conversation = ada.post("/conversations", {})
         path = f"/conversations/{conversation['id']}/turns"
-        first = begin(ada, path, {"content": "Hello."}, key="one")
-        assert begin(ada, path, {"content": "Hello."}, key="one")["id"] == first["id"]
+        first = ada.begin(path, {"content": "Hello."}, key="one")
+        assert ada.begin(path, {"content": "Hello."}, key="one") == first
 
     def test_a_refusal_is_a_sentence(self, ada: Api) -> None:
-        with pytest.raises(ApiError) as refused:
-            begin(ada, "/conversations/01890a5d-ac96-774b-bcce-b302099a8057/turns", {"content": "Hello."})
+        with pytest.raises(NotFoundError) as refused:
+            ada.begin("/conversations/01890a5d-ac96-774b-bcce-b302099a8057/turns", {"content": "Hello."})
         assert (refused.value.status, refused.value.code) == (404, "conversation_not_found")
 
 
@@ -55,7 +53,7 @@ class TestFollow:
         assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
         assert texts[-1] == "".join(STORY)
         assert replies[-1].turn is not None
-        assert replies[-1].turn["state"] == "completed"
+        assert replies[-1].turn.state == "completed"
 
     def test_what_looks_like_the_end_of_a_line_is_part_of_a_word(self, house: House, ada: Api) -> None:
         odd = "one\u2028two\u2029three\x85four\x0b\x1cfive"
@@ -71,81 +69,46 @@ class TestFollow:
         replies = list(follow(ada, *asked(house, ada, Pause(0.5), Say("At last."))))
         assert sum(reply.text == "" for reply in replies) > 3, "a page could not be stopped meanwhile"
 
-    def test_who_looks_away_leaves_no_thread_behind(self, house: House, ada: Api) -> None:
+    def test_who_looks_away_hangs_up(self, house: House, ada: Api) -> None:
         looking = follow(ada, *asked(house, ada, Say("Once "), Pause(1.0), Say("more.")))
         assert next(looking)
-        reader = next(thread for thread in _readers())
+        assert busy_with(house) > 0
         looking.close()  # type: ignore[attr-defined]
-        reader.join(0.5)
-        assert not reader.is_alive()
-
-    def test_a_lost_connection_is_made_again_where_it_broke(self, house: House, ada: Api) -> None:
-        place = asked(house, ada, *told_slowly())
-        flaky = _Flaky(house.http, base_url=house.base_url, session=ada._session)
-        replies = list(follow(flaky, *place))
-        assert flaky.asked_from[0] == 0
-        assert len(flaky.asked_from) > 2
-        assert flaky.asked_from == sorted(flaky.asked_from)
-        assert replies[-1].text == "".join(STORY)
+        assert busy_with(house) == 0
 
     def test_how_it_failed_is_told(self, house: House, ada: Api) -> None:
         error = OverloadedError()
         last: Reply = [*follow(ada, *asked(house, ada, Say("Well, "), Fail(error)))][-1]
         assert last.text == "Well, "
         assert last.turn is not None
-        assert last.turn["state"] == "failed"
+        assert last.turn.state == "failed"
 
 
 class TestApi:
-    def test_an_old_access_token_is_renewed_unseen(self, ada: Api) -> None:
-        ada._token = "stale"
-        assert ada.get("/auth/me")["role"] == "student"
-        ada._token = "stale"
-        with ada.stream("GET", "/auth/me") as response:
-            assert response.status_code == 200
+    def test_an_old_access_token_is_renewed_unseen(self, house: House, ada: Api) -> None:
+        connection = ada._client.requests._connection
+        place = asked(house, ada, Say("Hello."))
+        for _ in range(2):
+            connection._given = "stale"
+            assert ada.get("/auth/me")["role"] == "student"
+        connection._given = "stale"
+        assert [*follow(ada, *place)][-1].text == "Hello."
 
     def test_an_ended_sign_in_says_so(self, ada: Api) -> None:
         ada.post("/auth/logout")
         with pytest.raises(SignedOutError):
             ada.get("/auth/me")
 
-    def test_no_answer_at_all_is_a_sentence(self) -> None:
-        with new_http() as http, pytest.raises(ApiError, match="does not answer"):
-            Api(http, base_url="http://127.0.0.1:9", session="x").get("/auth/me")
+    def test_no_answer_at_all_is_a_sentence(self, house: House) -> None:
+        with pytest.raises(ApiError, match="does not answer"):
+            Api(house.line, base_url="http://127.0.0.1:9", session="x", patience=Patience(tries=1)).get("/auth/me")
 
 
-class _Flaky(Api):
-    """Its streams break after one event."""
+def busy_with(house: House) -> int:
+    """Coroutines that listen for pages, but for this one."""
 
-    def __init__(self, http: httpx2.Client, **options: Any) -> None:
-        super().__init__(http, **options)
-        self.asked_from: list[int] = []
+    async def count() -> int:
+        await asyncio.sleep(0.05)
+        return len(asyncio.all_tasks()) - 2
 
-    @contextmanager
-    def stream(self, method: str, path: str, **options: Any) -> Iterator[httpx2.Response]:
-        self.asked_from.append(options["params"]["after"])
-        with super().stream(method, path, **options) as response:
-            whole = response.iter_bytes
-            response.iter_bytes = lambda: _first_events(whole(), 2)  # type: ignore[method-assign, assignment]
-            yield response
-
-
-def _first_events(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
-    so_far = b""
-    for piece in pieces:
-        *events, _ = (so_far + piece).split(b"\n\n")
-        if len(events) >= most:
-            yield b"\n\n".join([*events[:most], b""])[len(so_far) :]
-            raise_lost()
-        so_far += piece
-        yield piece
-
-
-def raise_lost() -> None:
-    raise httpx2.ReadError("lost")
-
-
-def _readers() -> list[Any]:
-    import threading
-
-    return [thread for thread in threading.enumerate() if thread.name == "reply-reader"]
+    return house.line.blocking.wait(count())

@@ -1,5 +1,7 @@
 """The same client for code that waits: nothing is written twice."""
 
+import queue
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import ExitStack
 from types import TracebackType
@@ -15,8 +17,8 @@ _END: Final = object()
 class Blocking:
     """Runs a client's calls in an event loop on a thread of its own. May be used by any number of threads."""
 
-    def __init__(self, client: Client) -> None:
-        """`client` is closed with it."""
+    def __init__(self, client: Client | None = None) -> None:
+        """`client` is closed with it. Any number of clients may be waited for on one thread."""
         self._client = client
         self._loop = LoopThread(name="conversation-engine-client", is_daemon=True)
         self._stack = ExitStack()
@@ -33,9 +35,27 @@ class Blocking:
         finally:
             self._loop.run(_closed(items))
 
+    def looks(self, items: AsyncIterator[T], *, seconds: float) -> Iterator[list[T]]:
+        """What came since the last look, about every so many seconds: also nothing, so that who looks may leave.
+
+        Leaving closes `items`. Raises what they raise, after all that came before it.
+        """
+        came: queue.SimpleQueue[T] = queue.SimpleQueue()
+        listening = self._loop.begin(_listen(items, came))
+        try:
+            is_over = False
+            while not is_over:
+                is_over = listening.done()
+                yield _look(came, 0 if is_over else seconds)
+            listening.result()
+        finally:
+            listening.cancel()
+
     def __enter__(self) -> Self:
         self._stack.enter_context(self._loop)
-        self._stack.callback(lambda: self._loop.run(self._client.aclose()))
+        if self._client is not None:
+            client = self._client
+            self._stack.callback(lambda: self._loop.run(client.aclose()))
         return self
 
     def __exit__(
@@ -51,3 +71,22 @@ async def _next(items: AsyncIterator[T]) -> Any:
 async def _closed(items: AsyncIterator[object]) -> None:
     if (close := getattr(items, "aclose", None)) is not None:
         await close()
+
+
+async def _listen(items: AsyncIterator[T], came: "queue.SimpleQueue[T]") -> None:
+    try:
+        async for item in items:
+            came.put(item)
+    finally:
+        await _closed(items)
+
+
+def _look(came: "queue.SimpleQueue[T]", seconds: float) -> list[T]:
+    found: list[T] = []
+    try:
+        found.append(came.get(timeout=seconds) if seconds else came.get_nowait())
+        time.sleep(seconds / 2)  # let a few more come
+        while True:
+            found.append(came.get_nowait())
+    except queue.Empty:
+        return found

@@ -9,6 +9,7 @@ import httpx2
 from conversation_engine.client.connection import Connection, Patience, Token
 from conversation_engine.client.conversations import Conversations
 from conversation_engine.client.errors import BadAddressError
+from conversation_engine.client.requests import Requests
 from conversation_engine.client.turns import Turns
 
 
@@ -37,6 +38,7 @@ class Client:
         connection = Connection(self._http, token=token, patience=patience or Patience())
         self.conversations = Conversations(connection)
         self.turns = Turns(connection)
+        self.requests = Requests(connection)
 
     async def aclose(self) -> None:
         """Let the connections go."""

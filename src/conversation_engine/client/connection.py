@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -47,6 +47,10 @@ class Patience:
     """How long a stream may say nothing; the server's heartbeat comes every 15 s."""
 
 
+File = tuple[str, tuple[str, bytes, str]]
+"""A field's name, and a file's name, bytes and media type."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What is asked."""
@@ -57,6 +61,14 @@ class Call:
     query: Mapping[str, Any] = field(default_factory=dict)
     """What is `None` is not asked for."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    """The body, where it is no JSON."""
+    files: Sequence[File] = ()
+    """Sent as a form does, with `body` as its fields."""
+    answer_seconds: float | None = None
+    """How long to wait for the answer; `None`: as for all."""
+    is_repeatable: bool = True
+    """Whether it may be sent again: what changes something says under which key."""
 
 
 def changing(method: str, path: str, body: Any = None, *, key: str | None) -> Call:
@@ -81,7 +93,10 @@ class Connection:
 
     async def answer(self, call: Call, kind: TypeAdapter[T]) -> T:
         """What the server answers, as a value. Raises ClientError."""
-        body = await self.done(call)
+        return self.read(await self.done(call), kind)
+
+    def read(self, body: bytes, kind: TypeAdapter[T]) -> T:
+        """An answer's body as a value. Raises BrokenAnswerError."""
         try:
             return kind.validate_json(body)
         except ValueError as error:
@@ -90,11 +105,14 @@ class Connection:
     async def done(self, call: Call) -> bytes:
         """The same as it came."""
         failures = 0
+        silence_seconds = call.answer_seconds or self._patience.answer_seconds
         while True:
             try:
-                async with self.opened(call, silence_seconds=self._patience.answer_seconds) as response:
+                async with self.opened(call, silence_seconds=silence_seconds) as response:
                     return await response.aread()
             except ClientError as error:
+                if not call.is_repeatable:
+                    raise
                 failures += 1
                 await self.pause_after(error, failures=failures)
 
@@ -156,7 +174,10 @@ class Connection:
         request = self._http.build_request(
             call.method,
             call.path,
-            json=call.body,
+            json=None if call.files else call.body,
+            data=call.body if call.files else None,
+            files=list(call.files) or None,
+            content=call.content,
             params={name: value for name, value in call.query.items() if value is not None},
             headers={**call.headers, **signature},
             timeout=httpx2.Timeout(

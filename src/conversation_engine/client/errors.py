@@ -25,14 +25,18 @@ from conversation_engine.kernel.errors import Kind
 
 
 class ClientError(Exception):
-    """Root of what this client raises. `detail` is a sentence for a person, `code` a word for a program."""
+    """Root of what this client raises. `detail` is a sentence for a person, `code` a word for a program.
+
+    `facts` are about the case: of a refusal, the problem document's other members.
+    """
 
     kind: ClassVar[Kind] = Kind.INTERNAL
 
-    def __init__(self, detail: str, *, code: str) -> None:
+    def __init__(self, detail: str, *, code: str, facts: Mapping[str, Any] | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.code = code
+        self.facts = dict(facts or {})
 
 
 class BadAddressError(ClientError):
@@ -71,12 +75,11 @@ class BrokenAnswerError(ClientError):
 
 
 class ApiError(ClientError):
-    """The server refused. `facts` are the problem document's other members: ids, limits, `errors`."""
+    """The server refused: `facts` are ids, limits, `errors`."""
 
     def __init__(self, detail: str, *, code: str, status: int, facts: Mapping[str, Any]) -> None:
-        super().__init__(detail, code=code)
+        super().__init__(detail, code=code, facts=facts)
         self.status = status
-        self.facts = dict(facts)
 
 
 class InvalidRequestError(ApiError):

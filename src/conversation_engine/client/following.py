@@ -37,12 +37,12 @@ class Following:
         self,
         connection: Connection,
         *,
-        conversation_id: str,
+        conversation_id: str | None = None,
         beginning: Call | None = None,
         turn_id: str | None = None,
         after: int = 0,
     ) -> None:
-        """`beginning` begins the turn, and is sent again until its id is known; or else there is `turn_id`."""
+        """`beginning` begins the turn, and is sent again until its id is known; or else there are the ids."""
         self._connection = connection
         self._conversation_id = conversation_id
         self._beginning = beginning
@@ -68,7 +68,7 @@ class Following:
                 await self._connection.pause_after(error, failures=failures)
 
     def _opened(self) -> AbstractAsyncContextManager[httpx2.Response]:
-        if self._turn_id is None:
+        if self._turn_id is None or self._conversation_id is None:
             if self._beginning is None:
                 raise AssertionError("a turn is begun or known")
             call = replace(self._beginning, headers={**self._beginning.headers, **_STREAM})
@@ -101,7 +101,7 @@ class Following:
                 yield TurnEnded(turn=TURN.validate_python(event.data))
 
     def _started(self, turn: Turn) -> Iterator[TurnEvent]:
-        self._turn_id = turn.id
+        self._turn_id, self._conversation_id = turn.id, turn.conversation_id
         if self._attempt is None:
             self._attempt = turn.attempt
             yield TurnStarted(turn=turn)

@@ -1,6 +1,7 @@
 """`client.turns`."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Final, Literal, TypedDict, Unpack
 
 from pydantic import TypeAdapter
@@ -8,7 +9,16 @@ from pydantic import TypeAdapter
 from conversation_engine.client.connection import Call, Connection, changing
 from conversation_engine.client.conversations import path_of
 from conversation_engine.client.following import TURN, Following
-from conversation_engine.client.types import Content, Turn, TurnEnded, TurnEvent, TurnState, TurnSummary, Window
+from conversation_engine.client.types import (
+    Content,
+    Turn,
+    TurnEnded,
+    TurnEvent,
+    TurnStarted,
+    TurnState,
+    TurnSummary,
+    Window,
+)
 from conversation_engine.kernel.paging import Page
 
 _TURNS: Final = TypeAdapter(Page[TurnSummary])
@@ -48,7 +58,7 @@ class Turns:
         (`contextlib.aclosing`); the turn goes on.
         """
         body = {"content": content, **answering}
-        return self._begun(path_of(conversation_id, "turns"), body, key, conversation_id=conversation_id)
+        return self.stream_at(path_of(conversation_id, "turns"), body, key=key)
 
     def edit(
         self,
@@ -61,14 +71,28 @@ class Turns:
     ) -> AsyncGenerator[TurnEvent, None]:
         """Say one of the user's messages otherwise; as `stream`. The old one stays beside it."""
         path = path_of(conversation_id, "messages", message_id, "edit")
-        return self._begun(path, {"content": content, **answering}, key, conversation_id=conversation_id)
+        return self.stream_at(path, {"content": content, **answering}, key=key)
 
     def regenerate(
         self, conversation_id: str, message_id: str, *, key: str | None = None, **answering: Unpack[Answering]
     ) -> AsyncGenerator[TurnEvent, None]:
         """Have a reply said anew, or a message answered again; as `stream`. The old reply stays beside it."""
         path = path_of(conversation_id, "messages", message_id, "regenerate")
-        return self._begun(path, dict(answering), key, conversation_id=conversation_id)
+        return self.stream_at(path, dict(answering), key=key)
+
+    def stream_at(
+        self, path: str, body: Mapping[str, Any], *, key: str | None = None
+    ) -> AsyncGenerator[TurnEvent, None]:
+        """As `stream`, at another path that begins turns, with its body: `/sessions/{id}/messages`, …"""
+        return Following(self._connection, beginning=changing("POST", path, body, key=key)).events()
+
+    async def begin_at(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> Turn:
+        """Begin one there and let it go on: the turn, as soon as what was said is stored."""
+        async with aclosing(self.stream_at(path, body, key=key)) as events:
+            async for event in events:
+                if isinstance(event, TurnStarted):
+                    return event.turn
+        raise AssertionError("a stream begins with TurnStarted")
 
     async def say(
         self, conversation_id: str, content: Content, *, key: str | None = None, **answering: Unpack[Answering]
@@ -108,12 +132,6 @@ class Turns:
         """What the model would be shown if `query` were said now, without saying it or calling the model."""
         call = Call(method="GET", path=path_of(conversation_id, "context"), query={"query": query, "model": model})
         return await self._connection.answer(call, _WINDOW)
-
-    def _begun(
-        self, path: str, body: Mapping[str, Any], key: str | None, *, conversation_id: str
-    ) -> AsyncGenerator[TurnEvent, None]:
-        beginning = changing("POST", path, body, key=key)
-        return Following(self._connection, conversation_id=conversation_id, beginning=beginning).events()
 
 
 async def ended(events: AsyncIterator[TurnEvent]) -> Turn:

@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-import httpx2
 import streamlit as st
 
-from conversation_engine.entrypoints.ui.api import Api, Json, SignedOutError, new_http
+from conversation_engine.entrypoints.ui.api import Api, Json, Line, SignedOutError
 from conversation_engine.entrypoints.ui.mount import API_HEADER, SESSION_HEADER
 from conversation_engine.kernel.people import Role
 
 
 @st.cache_resource(show_spinner=False)
-def _shared_http() -> httpx2.Client:
-    return new_http()
+def _shared_line() -> Line:
+    return Line().__enter__()
 
 
 def api() -> Api:
@@ -23,7 +22,7 @@ def api() -> Api:
         session = headers.get(SESSION_HEADER, "")
         if not session:
             raise SignedOutError
-        st.session_state["api"] = Api(_shared_http(), base_url=headers[API_HEADER], session=session)
+        st.session_state["api"] = Api(_shared_line(), base_url=headers[API_HEADER], session=session)
     known: Api = st.session_state["api"]
     return known
 

@@ -9,7 +9,6 @@ import streamlit as st
 from conversation_engine.entrypoints.ui import visitor
 from conversation_engine.entrypoints.ui.api import Api, ApiError, Json
 from conversation_engine.entrypoints.ui.copying import copy_button
-from conversation_engine.entrypoints.ui.replies import begin
 from conversation_engine.entrypoints.ui.talk.sources import sources
 from conversation_engine.entrypoints.ui.talk.transcript import Transcript
 from conversation_engine.entrypoints.ui.words import as_markdown, text_of
@@ -47,7 +46,7 @@ def start(conversation_id: str, path: str, body: Json, *, key: str | None = None
     """Have something answered. What could not be sent is kept on the page, with the reason."""
     key = key or str(uuid4())
     try:
-        begin(visitor.api(), path, {**body, "on_busy": "queue"}, key=key)
+        visitor.api().begin(path, {**body, "on_busy": "queue"}, key=key)
     except ApiError as error:
         st.session_state["unsent"] = {
             "conversation_id": conversation_id,
