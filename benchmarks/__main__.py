@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from benchmarks import (
     cancels,
+    capacity,
     cpu_per_chunk,
     dialects,
+    importing,
     insights,
     model_stream,
     persistence,
@@ -37,8 +39,12 @@ MEASURES: dict[str, Callable[[bool], list[Bar]]] = {
     "retrieval": retrieval.measure,
     "insights": insights.measure,
 }
-TOOLS: dict[str, Callable[[bool], list[Bar]]] = {"profile_turn": profile_turn.measure}
-"""Run only when named: they guide, they do not judge."""
+TOOLS: dict[str, Callable[[bool], list[Bar]]] = {
+    "profile_turn": profile_turn.measure,
+    "importing": importing.measure,
+    "capacity": capacity.measure,
+}
+"""Run only when named: they guide, or take long."""
 
 
 def main(arguments: list[str]) -> int:

@@ -33,6 +33,11 @@ class Server:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
+    def workers(self) -> "list[Server]":
+        """The processes that do its work: its children, or itself."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [Server(pid=int(pid), port=self.port) for pid in children] or [self]
+
 
 def free_port() -> int:
     """A port nobody listens on just now."""

@@ -1,11 +1,21 @@
 """The product as the benchmarks start it."""
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from benchmarks.processes import Server, asgi_server
+from benchmarks.processes import (
+    ROOT,
+    Server,
+    asgi_server,
+    clean_environment,
+    free_port,
+    stop,
+    wait_until_ready,
+)
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_tokens
 from conversation_engine.kernel.clock import SystemClock
@@ -28,9 +38,9 @@ def product_environment(data_dir: Path, *, upstream_port: int) -> dict[str, str]
 
 
 @contextlib.contextmanager
-def upstream_server(*, delay_ms: float = 0) -> Iterator[Server]:
+def upstream_server(*, delay_ms: float = 0, first_ms: float = 0) -> Iterator[Server]:
     """The stub model service."""
-    environment = {"UPSTREAM_DELAY_MS": str(delay_ms)}
+    environment = {"UPSTREAM_DELAY_MS": str(delay_ms), "UPSTREAM_FIRST_MS": str(first_ms)}
     with asgi_server("benchmarks.upstream:app", path="/", environment=environment) as server:
         yield server
 
@@ -41,6 +51,20 @@ def product_server(data_dir: Path, *, upstream_port: int, more: Mapping[str, str
     environment = product_environment(data_dir, upstream_port=upstream_port) | dict(more or {})
     with asgi_server(APP, path="/readyz", environment=environment, factory=True) as server:
         yield server
+
+
+@contextlib.contextmanager
+def fleet(data_dir: Path, *, upstream_port: int, workers: int, more: Mapping[str, str]) -> Iterator[Server]:
+    """`convo serve` with so many workers: the process that keeps them, or the one that is alone."""
+    port = free_port()
+    environment = product_environment(data_dir, upstream_port=upstream_port) | dict(more)
+    command = [str(Path(sys.executable).parent / "convo"), "serve", "--port", str(port), "--workers", str(workers)]
+    process = subprocess.Popen(command, cwd=ROOT, env=clean_environment(environment), stderr=subprocess.DEVNULL)
+    try:
+        wait_until_ready(process, port, "/readyz")
+        yield Server(pid=process.pid, port=port)
+    finally:
+        stop(process)
 
 
 def token_for(data_dir: Path) -> str:

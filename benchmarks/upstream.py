@@ -1,16 +1,19 @@
 """A model service that costs next to nothing: a fixed reply in the OpenAI dialect, 64 chunks.
 
-`UPSTREAM_DELAY_MS` is the pause before each chunk; 0 sends them as fast as the socket takes them.
+`UPSTREAM_DELAY_MS` is the pause before each chunk; 0 sends them as fast as the socket takes them. With
+`UPSTREAM_FIRST_MS`, a pause before the first, that one says in seconds how long it really took: `word0 own0.3127 `.
 """
 
 import asyncio
 import json
 import os
+import time
 from typing import Any
 
 CHUNKS = 64
 FIRST_WORD = b"word0 "
 _DELAY_SECONDS = float(os.environ.get("UPSTREAM_DELAY_MS", "0")) / 1000
+_FIRST_SECONDS = float(os.environ.get("UPSTREAM_FIRST_MS", "0")) / 1000
 
 
 def _event(choices: list[dict[str, Any]], **more: Any) -> bytes:
@@ -38,6 +41,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     """ASGI: GET answers 200 (to see whether it is up), POST streams the reply."""
     if scope["type"] != "http":
         return
+    began = time.perf_counter()
     size, is_more = 0, True
     while is_more:
         message = await receive()
@@ -46,7 +50,11 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     if scope["method"] == "POST":
         await send({"type": "http.response.body", "body": HEAD, "more_body": True})
-        for word in WORDS:
+        if _FIRST_SECONDS:
+            await asyncio.sleep(_FIRST_SECONDS)
+            own = _delta({"content": f"word0 own{time.perf_counter() - began:.4f} "})
+            await send({"type": "http.response.body", "body": own, "more_body": True})
+        for word in WORDS[1:] if _FIRST_SECONDS else WORDS:
             if _DELAY_SECONDS:
                 await asyncio.sleep(_DELAY_SECONDS)
             await send({"type": "http.response.body", "body": word, "more_body": True})

@@ -23,6 +23,8 @@ SAYS = {
     "insights": "insights, postgresql",
     "retrieval": "postgresql, 2000 passages",
     "profile_turn": "function calls",
+    "importing": "importing: a ChatGPT export",
+    "capacity": "capacity, 1 worker",
 }
 
 
