@@ -32,7 +32,7 @@ from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.wiring import make_external_identity, make_sign_ins, make_tokens, rate_rules
 from conversation_engine.entrypoints.http import docs, health, metrics
-from conversation_engine.entrypoints.http.description.document import Api
+from conversation_engine.entrypoints.http.description.api import Api
 from conversation_engine.entrypoints.http.metrics import RequestMeter
 from conversation_engine.entrypoints.http.middleware import (
     BodyLimit,

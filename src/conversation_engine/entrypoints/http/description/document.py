@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import FastAPI
-
 from conversation_engine.entrypoints.http.description import events
 from conversation_engine.entrypoints.http.description.examples import BODIES
 from conversation_engine.entrypoints.openai.error_shape import PREFIX as DIALECT
@@ -78,16 +76,6 @@ REFUSALS: Final[Mapping[int, tuple[str, str, str]]] = {
     ),
 }
 """A code for each status, what it means, and a sentence: examples, not a list of all codes."""
-
-
-class Api(FastAPI):
-    """An application whose document tells every refusal and every event."""
-
-    def openapi(self) -> Json:
-        """The document, made once."""
-        if self.openapi_schema is None:
-            self.openapi_schema = completed(super().openapi())
-        return self.openapi_schema
 
 
 def completed(document: Json) -> Json:
