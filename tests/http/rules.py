@@ -181,6 +181,7 @@ RULES: Mapping[Route, Rule] = {
     ("POST", "/rag/conversation/{conversation_id}/query"): conversation({"query": "Mine now"}),
     ("PUT", "/conversations/{conversation_id}/collections"): conversation({"collection_ids": []}),
     ("GET", "/limits"): Rule(allowed=EVERYBODY),
+    ("GET", "/limits/refusals"): admin(),
     ("GET", "/models"): Rule(allowed=EVERYBODY),
     ("POST", "/models/{model}/test"): Rule(allowed=frozenset({"root"}), refused_as=ROLE),
     ("GET", "/budgets"): admin(),

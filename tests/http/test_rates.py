@@ -103,6 +103,19 @@ class TestMessages:
         assert int(refused.headers["retry-after"]) == problem["retry_after"] in range(1, 61)
         assert refused.headers["ratelimit"].startswith('"messages-user";r=0;t=')
 
+    async def test_admins_see_who_was_refused_by_which_rule(
+        self, ada: httpx2.AsyncClient, admin: httpx2.AsyncClient
+    ) -> None:
+        conversation_id = (await new_conversation(ada))["id"]
+        for _ in range(5):
+            await say(ada, conversation_id)
+        found = (await admin.get("/limits/refusals", params={"days": 1})).json()
+        assert [(one["user_id"], one["rule"], one["refused"]) for one in found["people"]] == [
+            ("ada", "messages-user", 2)
+        ]
+        assert [(one["rule"], one["refused"]) for one in found["hours"]] == [("messages-user", 2)]
+        assert (await ada.get("/limits/refusals")).status_code == 403
+
     async def test_a_stream_is_refused_with_a_status(self, ada: httpx2.AsyncClient) -> None:
         conversation_id = (await new_conversation(ada))["id"]
         for _ in range(3):

@@ -56,7 +56,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> It
         model="scripted/test",
         embedding_model="none",
         secret=SecretStr(SECRET),
-        rate_limits="off",
+        rate_limits="messages teacher 3/day",
         retry_count=0,
         fallback_reply="",
         grace_seconds=0.1,

@@ -323,6 +323,14 @@ class TestOperating:
         button(test, "Test").click().run()
         assert test.success or test.error
 
+    def test_who_asks_too_often_is_told(self, house: House, root: Api) -> None:
+        assert "Nobody was refused for asking too often." in words_of(shown(root, "overview"))
+        hasty = house.api_of("tim", Role.TEACHER)
+        for _ in range(4):
+            with pytest.raises(ApiError):
+                hasty.post("/conversations/01890a5d-ac96-774b-bcce-b302099a8057/turns", {"content": "Hello!"})
+        assert "**tim** was refused 1 time" in words_of(shown(root, "overview"))
+
     def test_spending_is_told_by_day_model_and_person_and_bounded(
         self, house: House, ada: Api, tess: Api, root: Api
     ) -> None:

@@ -15,6 +15,7 @@ from conversation_engine.domains.conversations.sessions.service import SessionSt
 from conversation_engine.domains.conversations.words.service import WordService
 from conversation_engine.domains.feedback.service import FeedbackService
 from conversation_engine.domains.limits.rates import DEFAULT_RULES, OFF, RateLimiter, RateRule, parse_rules
+from conversation_engine.domains.limits.refusals.service import RefusalBook
 from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.catalog import Family, ModelCatalog, Service
 from conversation_engine.domains.llm.embeddings.ports import Embedder, EmbeddingBooks
@@ -43,6 +44,7 @@ from conversation_engine.infra.db.database import Database
 from conversation_engine.infra.db.opening import backend_of
 from conversation_engine.infra.idempotency.ledger import IdempotencyLedger
 from conversation_engine.infra.jobs.service import JobQueue
+from conversation_engine.infra.observability.metrics import Metrics
 from conversation_engine.infra.observability.recording import SILENCE, Recorder
 from conversation_engine.infra.observability.tracing import NO_TRACES, Tracer
 from conversation_engine.infra.rates.failover import FailoverWindows
@@ -180,15 +182,26 @@ def rate_rules(settings: Settings) -> Sequence[RateRule]:
     return parse_rules(DEFAULT_RULES if settings.secret else OFF)
 
 
-def make_rates(settings: Settings, clock: Clock, recorder: Recorder = SILENCE) -> RateLimiter:
+class RateParts(Protocol):
+    """What rates are made from: an engine."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+    metrics: Metrics
+
+
+def make_rates(engine: RateParts) -> tuple[RateLimiter, RefusalBook]:
     """Counts in Valkey where one is configured, and in memory while it is away; else in memory. Connects to nothing."""
+    settings, clock = engine.settings, engine.clock
     windows: RateWindows = MemoryWindows(clock)
     rules = rate_rules(settings)
     if settings.valkey_url is not None:
         from conversation_engine.infra.valkey.rates import ValkeyWindows
 
         windows = FailoverWindows(ValkeyWindows(settings.valkey_url), windows, clock=clock)
-    return RateLimiter(windows, rules, recorder=recorder)
+    refusals = RefusalBook(engine.database, clock=clock)
+    return RateLimiter(windows, rules, recorder=engine.metrics, on_refused=refusals.note), refusals
 
 
 def make_llm(

@@ -43,6 +43,19 @@ class BudgetAccountModel(Base):
     alerted_percent: Mapped[int] = mapped_column(Integer, default=0)
 
 
+class RefusalModel(Base):
+    """How often a rule of rates refused somebody in an hour; never what they asked."""
+
+    __tablename__ = "rate_refusals"
+
+    hour: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    rule: Mapped[str] = mapped_column(String(100), primary_key=True)
+    owner_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    """Who was refused."""
+    refused: Mapped[int] = mapped_column(BigInteger)
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class LedgerModel(Base):
     """What one turn promised one account, and what it came to. A row that is not settled is a reservation.
 

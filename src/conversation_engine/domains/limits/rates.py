@@ -1,7 +1,7 @@
 """Who may ask how often."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
@@ -111,9 +111,18 @@ def _parse_rule(text: str) -> RateRule:
 class RateLimiter:
     """Applies the rules. No transaction, no database: memory or Valkey."""
 
-    def __init__(self, windows: RateWindows, rules: Sequence[RateRule], *, recorder: Recorder = SILENCE) -> None:
+    def __init__(
+        self,
+        windows: RateWindows,
+        rules: Sequence[RateRule],
+        *,
+        recorder: Recorder = SILENCE,
+        on_refused: Callable[[UserId, str], None] | None = None,
+    ) -> None:
+        """`on_refused` is told of each refusal: whom, and by which rule."""
         self.windows = windows
         self._recorder = recorder
+        self._on_refused = on_refused
         self.rules = rules
         self.counts_tokens = any(rule.counts is RateClass.TOKENS for rule in rules)
 
@@ -133,6 +142,8 @@ class RateLimiter:
         if refused := [one for one in found if one.standing.wait_seconds > 0]:
             for one in refused:
                 self._recorder.add(RATE_REFUSALS, one.rule.name)
+                if self._on_refused is not None:
+                    self._on_refused(principal.user_id, one.rule.name)
             raise RateLimitedError(
                 retry_after=ceil(max(one.standing.wait_seconds for one in refused)),
                 policies=[one.rule.name for one in refused],

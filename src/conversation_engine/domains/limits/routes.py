@@ -5,7 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from conversation_engine.domains.limits.rates import RateLimiter
-from conversation_engine.domains.limits.schemas import AlertList, AlertOut, BudgetIn, BudgetOut, BudgetPage, LimitsOut
+from conversation_engine.domains.limits.refusals.service import KEPT_DAYS, RefusalBook
+from conversation_engine.domains.limits.schemas import (
+    AlertList,
+    AlertOut,
+    BudgetIn,
+    BudgetOut,
+    BudgetPage,
+    LimitsOut,
+    RefusalsOut,
+)
 from conversation_engine.domains.limits.service import MOST_PER_PAGE, BudgetService
 from conversation_engine.domains.limits.types import BudgetId
 from conversation_engine.infra.web.access import Caller, service_of
@@ -14,6 +23,7 @@ from conversation_engine.infra.web.once import OnceRoute
 router = APIRouter(tags=["limits"], route_class=OnceRoute)
 
 Rates = Annotated[RateLimiter, service_of(RateLimiter)]
+Book = Annotated[RefusalBook, service_of(RefusalBook)]
 Budgets = Annotated[BudgetService, service_of(BudgetService)]
 
 
@@ -21,6 +31,19 @@ Budgets = Annotated[BudgetService, service_of(BudgetService)]
 async def get_limits(caller: Caller, rates: Rates, budgets: Budgets) -> LimitsOut:
     """What you may still do, and when there is more. Looking counts for nothing but `reads`."""
     return LimitsOut.of(await rates.look(caller), await budgets.look(caller.user_id, caller.role))
+
+
+@router.get("/limits/refusals")
+async def list_refusals(
+    caller: Caller,
+    book: Book,
+    days: Annotated[int, Query(ge=1, le=KEPT_DAYS, description="How far to look back.")] = 7,
+) -> RefusalsOut:
+    """Requests that were refused for coming too often: by hour and rule, and by person. For admins.
+
+    What other processes refused in the last ten seconds may be missing.
+    """
+    return RefusalsOut.of(await book.look(caller, days=days))
 
 
 @router.get("/budgets")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from conversation_engine.domains.limits.budgets import MOST_DOLLARS, MOST_TOKENS, SUBJECT_LIMIT_CHARACTERS
 from conversation_engine.domains.limits.rates import RateStanding
+from conversation_engine.domains.limits.refusals.types import Refusals
 from conversation_engine.domains.limits.types import EACH, BudgetKey, BudgetPeriod, BudgetScope, Cap, Standing
 from conversation_engine.infra.outbox.types import ToldEvent
 
@@ -136,6 +137,43 @@ class AlertList(BaseModel):
     """Alerts, newest first."""
 
     items: list[AlertOut]
+
+
+class RefusedInHourOut(BaseModel):
+    """How often a rule refused anybody in an hour."""
+
+    hour: datetime
+    rule: str
+    refused: int
+
+
+class RefusedPersonOut(BaseModel):
+    """How often a rule refused somebody."""
+
+    user_id: str
+    rule: str
+    refused: int
+    last_at: datetime
+
+
+class RefusalsOut(BaseModel):
+    """Requests that rules of rates refused."""
+
+    since: datetime
+    hours: list[RefusedInHourOut] = Field(description="In order; hours without any are left out.")
+    people: list[RefusedPersonOut] = Field(description="Most often refused first, at most a hundred.")
+
+    @staticmethod
+    def of(refusals: Refusals) -> "RefusalsOut":
+        """The wire shape."""
+        return RefusalsOut(
+            since=refusals.since,
+            hours=[RefusedInHourOut(hour=one.hour, rule=one.rule, refused=one.refused) for one in refusals.hours],
+            people=[
+                RefusedPersonOut(user_id=one.user_id, rule=one.rule, refused=one.refused, last_at=one.last_at)
+                for one in refusals.people
+            ],
+        )
 
 
 class LimitsOut(BaseModel):

@@ -16,6 +16,7 @@ from conversation_engine.domains.conversations.items.service import ItemService
 from conversation_engine.domains.conversations.pins.service import PinService
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.limits.rates import RateLimiter
+from conversation_engine.domains.limits.refusals.service import RefusalBook
 from conversation_engine.domains.limits.service import BudgetService
 from conversation_engine.domains.llm.embeddings.service import EmbeddingService
 from conversation_engine.domains.llm.ports import ModelProvider
@@ -180,6 +181,7 @@ def _services(engine: ConversationEngine) -> dict[type, object]:
         ImportService: engine.imports,
         BudgetService: engine.budgets,
         RateLimiter: engine.rates,
+        RefusalBook: engine.refusals,
         TurnService: engine.turns,
         Dialects: engine.dialects,
         PassingService: engine.dialects.passing,

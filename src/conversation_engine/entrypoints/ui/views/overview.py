@@ -1,12 +1,13 @@
 """What goes on now: turns, sessions, how models do."""
 
+from collections import Counter
 from typing import Final
 
 import streamlit as st
 
 from conversation_engine.entrypoints.ui import visitor
 from conversation_engine.entrypoints.ui.api import Api, Json
-from conversation_engine.entrypoints.ui.words import ago, money, title_of
+from conversation_engine.entrypoints.ui.words import ago, count, money, title_of
 
 LOOK_SECONDS: Final = 15.0
 """Each look at everybody's turns is put on record."""
@@ -24,6 +25,7 @@ def page() -> None:
     _now()
     api = visitor.api()
     _pace(api)
+    _refused(api)
     _health(api)
 
 
@@ -81,6 +83,24 @@ def _duration(milliseconds: Json | None) -> str:
     if milliseconds is None:
         return "unknown"
     return f"{milliseconds['median'] / 1000:.2f} s, one in twenty over {milliseconds['slow'] / 1000:.2f} s"
+
+
+def _refused(api: Api) -> None:
+    found = api.get("/limits/refusals", days=7)
+    with st.container(border=True, key="card-refused"):
+        st.subheader("Asked too often, in the last 7 days", anchor=False)
+        if not found["hours"]:
+            st.caption("Nobody was refused for asking too often.")
+            return
+        days: Counter[tuple[str, str]] = Counter()
+        for one in found["hours"]:
+            days[one["hour"][:10], one["rule"]] += one["refused"]
+        refused = {"day": [day for day, _ in days], "rule": [rule for _, rule in days], "refused": list(days.values())}
+        st.bar_chart(refused, x="day", y="refused", color="rule", height=200, x_label="", y_label="")
+        for person in found["people"][:10]:
+            whom = "others" if person["user_id"] == "*" else person["user_id"]
+            st.markdown(f"**{whom}** was refused {count(person['refused'], 'time')}")
+            st.caption(f"{person['rule']} · last {ago(person['last_at'])}")
 
 
 def _health(api: Api) -> None:

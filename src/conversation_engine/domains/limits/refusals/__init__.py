@@ -1,0 +1,1 @@
+"""Who was refused for asking too often."""
