@@ -26,6 +26,7 @@ from conversation_engine.domains.personas.types import ClientProfile, PersonaSta
 from conversation_engine.infra.ids import new_id
 from conversation_engine.kernel.ids import ConversationId, MessageId
 from conversation_engine.kernel.once import Once
+from conversation_engine.kernel.windows import WindowOptions, WindowStrategy
 from conversation_engine.people.sessions.errors import NoReplyError
 from conversation_engine.testing import Fail, Say, ScriptedModel
 from conversation_engine.turns.types import NewTurn
@@ -148,6 +149,18 @@ class TestTalking:
         with pytest.raises(NoReplyError):
             await engine.sessions.get_ai_response(session.id, ADA)
         assert (await engine.sessions.get_ai_response(session.id, ADA)).content == "Better now."
+
+    async def test_the_client_decides_how_much_of_a_long_session_is_shown(self, open_engine: OpenEngine) -> None:
+        model = ScriptedModel()
+        engine = await open_engine(model)
+        shown = WindowOptions(strategy=WindowStrategy.LAST_MESSAGES, last_messages=3)
+        profile = replace(MARIA, opening_line="", window=shown)
+        session = await engine.sessions.start_conversation(ADA, (await client_of(engine, profile=profile)).id)
+        for text in ("one", "two", "three"):
+            turn = NewTurn(conversation_id=session.id, owner_id=ADA.user_id, content=text)
+            await engine.turns.wait(await engine.turns.submit(turn))
+        said = [message.text for message in model.requests[-1].messages if message.role != "system"]
+        assert said == ["two", "two", "three"]
 
     async def test_the_client_decides_on_model_sampling_and_instructions(self, open_engine: OpenEngine) -> None:
         model = ScriptedModel()

@@ -2,6 +2,7 @@
 
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.domains.personas.types import ClientProfile, Difficulty
+from conversation_engine.kernel.windows import WindowOptions, WindowStrategy
 
 PROFILES = {
     "bare": ClientProfile(name="Sam"),
@@ -20,6 +21,7 @@ PROFILES = {
         opening_line="Good morning. I do not have much time.",
         model="openai/gpt-5-mini",
         sampling=Sampling(temperature=0.8, reply_limit_tokens=200),
+        window=WindowOptions(strategy=WindowStrategy.TOKEN_BUDGET, budget_tokens=4000),
     ),
     "child": ClientProfile(
         name="Leo", age=9, context="The school nurse's room.", difficulty=Difficulty.EASY, goals=("to go home",)

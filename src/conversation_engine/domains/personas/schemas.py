@@ -15,6 +15,7 @@ from conversation_engine.domains.personas.types import (
     PersonaStatus,
     PersonaVersion,
 )
+from conversation_engine.kernel.windows import RecallScope, TooLongPolicy, WindowOptions, WindowStrategy
 
 
 class RequestBody(BaseModel):
@@ -56,6 +57,29 @@ class SamplingFields(BaseModel):
         )
 
 
+class WindowFields(BaseModel):
+    """What the model is shown of a long session; null leaves it to the server."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    strategy: WindowStrategy | None = Field(
+        None, description="`auto`, `last_messages`, `token_budget`, `summarize` or `recall`: see docs/context.md."
+    )
+    last_messages: int | None = Field(None, ge=1, le=1000, description="How many `last_messages` shows.")
+    budget_tokens: int | None = Field(None, ge=64, description="Most tokens of a prompt.")
+    too_long: TooLongPolicy | None = None
+    recall_scope: RecallScope | None = None
+
+    def options(self) -> WindowOptions:
+        """The same in our words."""
+        return WindowOptions.from_json(self.model_dump(exclude_none=True))
+
+    @staticmethod
+    def of(options: WindowOptions) -> "WindowFields":
+        """The wire shape."""
+        return WindowFields(**(options.as_json() or {}))
+
+
 class ProfileFields(BaseModel):
     """Who a client is."""
 
@@ -75,6 +99,7 @@ class ProfileFields(BaseModel):
     opening_line: str = Field("", description="What they say first; empty: they wait to be spoken to.")
     model: str | None = Field(None, description="The model that plays them; unset: the server's default.")
     sampling: SamplingFields = Field(default_factory=SamplingFields)
+    window: WindowFields = Field(default_factory=WindowFields)
     collection_ids: list[str] = Field(
         default_factory=list,
         description="Collections of documents that they know: sessions look answers up in them, and students meet them "
@@ -83,10 +108,10 @@ class ProfileFields(BaseModel):
 
     def profile(self) -> ClientProfile:
         """The same in our words."""
-        fields = self.model_dump(exclude={"sampling"})
+        fields = self.model_dump(exclude={"sampling", "window"})
         lists = ("personality_traits", "behaviour_patterns", "goals", "boundaries", "collection_ids")
         fields |= {name: tuple(fields[name]) for name in lists}
-        return ClientProfile(**fields, sampling=self.sampling.sampling())
+        return ClientProfile(**fields, sampling=self.sampling.sampling(), window=self.window.options())
 
     @staticmethod
     def of(profile: ClientProfile) -> "ProfileFields":
@@ -106,6 +131,7 @@ class ProfileFields(BaseModel):
             opening_line=profile.opening_line,
             model=profile.model,
             sampling=SamplingFields.of(profile.sampling),
+            window=WindowFields.of(profile.window),
             collection_ids=list(profile.collection_ids),
         )
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.kernel.ids import PersonaId, UserId
+from conversation_engine.kernel.windows import NO_OPTIONS, WindowOptions
 
 EVERYONE: Final = UserId("*")
 """Shared with this one: open to everybody who signs in. No user id of ours and none that a token may carry."""
@@ -50,6 +51,8 @@ class ClientProfile:
     model: str | None = None
     """The model that plays them; `None`: the engine's default."""
     sampling: Sampling = field(default_factory=Sampling)
+    window: WindowOptions = NO_OPTIONS
+    """What the model is shown of a long session; what is not chosen is as the server says."""
     collection_ids: tuple[str, ...] = ()
     """Collections of documents that they know, in order of their ids; kept beside the profile, by who lends them."""
 
@@ -70,6 +73,7 @@ class ClientProfile:
             "opening_line": self.opening_line,
             "model": self.model,
             "sampling": self.sampling.as_json(),
+            "window": self.window.as_json(),
         }
 
     @classmethod
@@ -82,6 +86,7 @@ class ClientProfile:
                 **{name: tuple(stored[name]) for name in lists},
                 "difficulty": Difficulty(stored["difficulty"]),
                 "sampling": Sampling.from_json(stored["sampling"]),
+                "window": WindowOptions.from_json(stored.get("window")),
             }
         )
 

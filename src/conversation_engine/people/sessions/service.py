@@ -144,6 +144,7 @@ class SessionService:
             has_loans=bool(profile.collection_ids),
             supervisor_id=persona.owner_id,
             sampling=profile.sampling if profile.sampling.as_json() else None,
+            window=profile.window,
         )
 
     async def _checked(self, session_id: ConversationId, user: Principal) -> Conversation:
