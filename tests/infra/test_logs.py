@@ -98,6 +98,30 @@ class TestEcs:
         assert (failed["error.code"], failed["error.message"]) == ("model_overloaded", "too busy")
         assert {"model.call_failed", "budget.refused"} <= {event["event.action"] for event in events}
 
+    @pytest.mark.parametrize("with_words", [False, True])
+    async def test_debug_explains_a_turn_step_by_step_in_words_only_where_a_setting_allows_it(
+        self, own_settings: Settings, capsys: pytest.CaptureFixture[str], with_words: bool
+    ) -> None:
+        settings = own_settings.model_copy(update={"log_words": with_words})
+        model = ScriptedModel([Say("zeugma")])
+        async with ConversationEngine(settings, providers={"scripted": model}) as engine:
+            turn = await ask(engine, (await begin(engine)).id, "xylophone")
+            await answered(engine, turn)
+        steps = [event for event in events_in(capsys) if event.get("convo.turn_id") == turn.id]
+        assert [event["event.action"] for event in steps] == [
+            "turn.begun",
+            "window.assembled",
+            "model.called",
+            "reply.heard",
+            "turn.recorded",
+        ]
+        assert [event["log.level"] for event in steps] == ["debug"] * 4 + ["info"]
+        begun, window, call, reply, _ = steps
+        assert (begun["convo.model"], window["convo.messages"]) == ("scripted/test", 1)
+        assert (call["convo.status"], reply["convo.characters"]) == ("completed", len("zeugma"))
+        said = [event.get("convo.words", "") for event in steps]
+        assert [word for word in said if word] == (["xylophone", "user: xylophone", "zeugma"] if with_words else [])
+
     async def test_lines_of_a_request_say_which_one_and_of_which_trace(
         self, own_settings: Settings, capsys: pytest.CaptureFixture[str]
     ) -> None:

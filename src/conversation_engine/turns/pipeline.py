@@ -12,6 +12,7 @@ from conversation_engine.infra.observability.tracing import Span
 from conversation_engine.kernel.errors import EngineError, InternalError
 from conversation_engine.turns.briefing import Briefing
 from conversation_engine.turns.evidence import NOT_IN_THE_DOCUMENTS, findings
+from conversation_engine.turns.explaining import TurnExplainer
 from conversation_engine.turns.metering import TurnMeter
 from conversation_engine.turns.reply_log import ReplyLog
 from conversation_engine.turns.run import TurnRun
@@ -41,7 +42,9 @@ class TurnPipeline:
         fallback_reply_for: Callable[[str], str],
         title_for: Callable[[TurnRun], str | None],
         meter: TurnMeter,
+        explainer: TurnExplainer,
     ) -> None:
+        self._explainer = explainer
         self._database = database
         self._spending = spending
         self._fallback_reply_for = fallback_reply_for
@@ -63,8 +66,10 @@ class TurnPipeline:
             return await self._end(run, span, holder=holder, lease=lease)
 
     async def _answer(self, run: TurnRun) -> None:
+        self._explainer.begun(run)
         try:
             window = await self._brief(run)
+            self._explainer.briefed(run)
             if window is None:
                 self._say_so(run)
             else:
@@ -72,6 +77,7 @@ class TurnPipeline:
                 await self._said(run)
             if run.is_prompt_too_long:
                 await self._brief.assembled(run)
+                self._explainer.briefed(run)
                 await self._said(run)
         except EngineError as error:
             run.error = error
@@ -80,8 +86,10 @@ class TurnPipeline:
             run.error = InternalError()
 
     async def _said(self, run: TurnRun) -> None:
+        before = len(run.attempts)
         with self._meter.step("turn.generate"):
             await self._generate(run)
+        self._explainer.called(run, run.attempts[before:])
 
     async def _end(self, run: TurnRun, span: Span, *, holder: str, lease: Callable[[], Lease | None]) -> TurnRun | None:
         await self._reply_log.settle(run.live)

@@ -19,6 +19,7 @@ from conversation_engine.kernel.clock import Clock
 from conversation_engine.kernel.ids import ConversationId, TurnId
 from conversation_engine.turns.briefing import Briefing
 from conversation_engine.turns.call_books import CallBooks
+from conversation_engine.turns.explaining import TurnExplainer
 from conversation_engine.turns.line import TurnLine
 from conversation_engine.turns.metering import TurnMeter
 from conversation_engine.turns.pipeline import TurnPipeline
@@ -232,6 +233,7 @@ class TurnRunner:
             fallback_reply_for=settings.fallback_reply_for,
             title_for=self._beside.title_for,
             meter=meter,
+            explainer=TurnExplainer(with_words=settings.log_words),
         )
 
     async def _drive(self, run: TurnRun) -> None:

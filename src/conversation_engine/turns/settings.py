@@ -51,6 +51,11 @@ class TurnSettings(BaseModel):
     grace_seconds: float = Field(
         2.0, ge=0, description="How long running turns may go on when the process is asked to stop."
     )
+    log_words: bool = Field(
+        False,
+        description="For development: with CE_LOG_LEVEL=DEBUG, lines of a turn have what people, documents and models "
+        "said, as `words`.",
+    )
 
     def fallback_reply_for(self, conversation_type: str) -> str:
         """What is said there when no model could answer; empty: nothing."""
