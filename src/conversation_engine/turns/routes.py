@@ -14,6 +14,7 @@ from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamRe
 from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.paths import ConversationPath, MessagePath, TurnPath
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
+from conversation_engine.infra.web.room import Room
 from conversation_engine.kernel.ids import ConversationId, parse_id
 from conversation_engine.kernel.once import Once
 from conversation_engine.kernel.windows import NO_OPTIONS, WindowOptions, WindowStrategy
@@ -36,7 +37,7 @@ from conversation_engine.turns.schemas import (
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.types import NewTurn, Turn, TurnDetail, TurnEnded, TurnState
 
-router = APIRouter(prefix="/conversations/{conversation_id}", tags=["turns"], route_class=OnceRoute)
+router = Room("/conversations/{conversation_id}", tags=["turns"], route_class=OnceRoute)
 queries = APIRouter(tags=["query"], route_class=OnceRoute)
 
 

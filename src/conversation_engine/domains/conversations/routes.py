@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query
+from fastapi import Body, Query
 
 from conversation_engine.domains.conversations.schemas import (
     ConversationChange,
@@ -30,11 +30,12 @@ from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.paths import ConversationPath, MessagePath
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
+from conversation_engine.infra.web.room import Room
 from conversation_engine.kernel.errors import InvalidInputError
 from conversation_engine.kernel.ids import MessageId
 from conversation_engine.kernel.windows import NO_OPTIONS
 
-router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=OnceRoute)
+router = Room("/conversations", tags=["conversations"], route_class=OnceRoute)
 
 
 Conversations = Annotated[ConversationService, service_of(ConversationService)]

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
 from conversation_engine.domains.conversations.errors import ConversationNotFoundError
 from conversation_engine.domains.conversations.service import ConversationService
@@ -24,6 +24,7 @@ from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse
 from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
+from conversation_engine.infra.web.room import Room
 from conversation_engine.kernel.errors import InvalidIdError
 from conversation_engine.kernel.ids import ConversationId, MessageId, UserId, parse_id
 from conversation_engine.kernel.once import Once
@@ -33,7 +34,7 @@ from conversation_engine.turns.rag.service import RagService
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.types import NewTurn, Turn, TurnEnded, TurnEvent, TurnState
 
-router = APIRouter(prefix="/api/chat", tags=["AI SDK"], route_class=OnceRoute)
+router = Room("/api/chat", tags=["AI SDK"], route_class=OnceRoute)
 
 CONVERSATION_TYPE = "chat"
 Conversations = Annotated[ConversationService, service_of(ConversationService)]

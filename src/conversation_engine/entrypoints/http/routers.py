@@ -9,7 +9,7 @@ from conversation_engine.domains.retrieval.routes import router as retrieval
 from conversation_engine.domains.users.routes import open_router as sign_in
 from conversation_engine.domains.users.routes import router as users
 from conversation_engine.entrypoints.ai_sdk.routes import router as ai_sdk
-from conversation_engine.entrypoints.openai.routes import router as openai
+from conversation_engine.entrypoints.openai.routes import routers as openai
 from conversation_engine.insights.calls.routes import router as calls
 from conversation_engine.insights.cost.routes import router as cost
 from conversation_engine.insights.search.routes import router as search
@@ -28,11 +28,11 @@ from conversation_engine.turns.routes import router as turns
 
 OPEN_ROUTERS = (sign_in, shared)
 """Where people come in, and what was shared by a link: these need no token."""
-FREQUENT_ROUTERS = (turns, search, conversations, pins, queries)
+FREQUENT_ROUTERS = (turns, search, conversations, pins, queries, ai_sdk)
 """First, because routes are looked through in order, and a turn is what is asked for most.
 `/conversations/search` stands before `/conversations/{conversation_id}`.
 """
-DIALECTS = (openai,)
+DIALECTS = openai
 """Other languages for the same things: their failures have their own form."""
 ROUTERS = (
     personas,
@@ -51,5 +51,4 @@ ROUTERS = (
     shares,
     records,
     moves,
-    ai_sdk,
 )

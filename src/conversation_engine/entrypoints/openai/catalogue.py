@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from conversation_engine.domains.llm.embeddings.service import EmbeddingService
 from conversation_engine.domains.llm.service import LlmService
+from conversation_engine.entrypoints.openai.fields import TAGS
 from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.infra.web.room import Room
 
-router = APIRouter()
+router = Room("/v1/models", tags=TAGS)
 CREATED: Final = 0
 """Nobody tells us when a model was made; the dialect wants a number."""
 Models = Annotated[LlmService, service_of(LlmService)]
@@ -33,7 +34,7 @@ class ModelObjects(BaseModel):
     data: Sequence[ModelObject]
 
 
-@router.get("/models")
+@router.get("")
 async def list_models_v1(caller: Caller, models: Models, embeddings: Embeddings) -> ModelObjects:
     """The models that can be named, that of embeddings last."""
     data = [ModelObject(id=one.card.name, owned_by=one.card.provider) for one in await models.models()]
@@ -42,7 +43,7 @@ async def list_models_v1(caller: Caller, models: Models, embeddings: Embeddings)
     return ModelObjects(data=data)
 
 
-@router.get("/models/{model:path}")
+@router.get("/{model:path}")
 async def get_model_v1(model: str, caller: Caller, models: Models, embeddings: Embeddings) -> ModelObject:
     """One of them, or another that a configured service may have."""
     if model == embeddings.model:

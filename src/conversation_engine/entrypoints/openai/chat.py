@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import Header, Request, Response
 
 from conversation_engine.domains.conversations.types import Content, MessageRole, NewMessage
 from conversation_engine.domains.llm.parts import Parts
@@ -15,6 +15,7 @@ from conversation_engine.entrypoints.openai.chat_shapes import ChatCompletion
 from conversation_engine.entrypoints.openai.error_shape import RETRY_HEADER
 from conversation_engine.entrypoints.openai.errors import UnsupportedFieldError
 from conversation_engine.entrypoints.openai.failures import failure_of
+from conversation_engine.entrypoints.openai.fields import TAGS
 from conversation_engine.entrypoints.openai.ids import conversation_id_of
 from conversation_engine.entrypoints.openai.leaving import unless_gone
 from conversation_engine.entrypoints.openai.media import blaming
@@ -23,13 +24,14 @@ from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse
 from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
+from conversation_engine.infra.web.room import Room
 from conversation_engine.kernel.ids import MessageId
 from conversation_engine.turns.passing.service import PassingService
 from conversation_engine.turns.passing.types import Prompt
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.types import NewTurn, Turn, TurnDetail, TurnEvent, TurnState
 
-router = APIRouter(route_class=OnceRoute)
+router = Room("/v1/chat", tags=TAGS, route_class=OnceRoute)
 Passing = Annotated[PassingService, service_of(PassingService)]
 Turns = Annotated[TurnService, service_of(TurnService)]
 ConversationHeader = Annotated[str | None, Header(description="The conversation, for clients that add no fields.")]
@@ -44,7 +46,7 @@ GONE = 499
 """The status of an answer that nobody hears; nginx's number."""
 
 
-@router.post("/chat/completions", responses=_ANSWERS, response_model=None, openapi_extra=SAYS_SOMETHING)
+@router.post("/completions", responses=_ANSWERS, response_model=None, openapi_extra=SAYS_SOMETHING)
 async def complete_chat(
     body: ChatIn,
     *,

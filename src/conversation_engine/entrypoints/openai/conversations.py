@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from conversation_engine.domains.conversations.errors import MessageNotFoundError
@@ -12,6 +12,7 @@ from conversation_engine.domains.conversations.items.service import ItemService
 from conversation_engine.domains.conversations.service import ConversationService
 from conversation_engine.domains.conversations.types import Conversation, ConversationFilter, NewConversation
 from conversation_engine.entrypoints.openai.errors import UnsupportedFieldError
+from conversation_engine.entrypoints.openai.fields import TAGS
 from conversation_engine.entrypoints.openai.ids import CONVERSATION, conversation_id_of, message_id_of, place_of, shown
 from conversation_engine.entrypoints.openai.item_shapes import Item
 from conversation_engine.entrypoints.openai.items import all_said, items_of
@@ -19,9 +20,10 @@ from conversation_engine.entrypoints.openai.lists import Items, Order, page_of
 from conversation_engine.entrypoints.openai.response_schemas import Metadata
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.once import OnceRoute, RequestOnce
+from conversation_engine.infra.web.room import Room
 from conversation_engine.kernel.paging import Cursor
 
-router = APIRouter(prefix="/conversations", route_class=OnceRoute)
+router = Room("/v1/conversations", tags=TAGS, route_class=OnceRoute)
 MOST_ITEMS: Final = 20
 """Of one request: what the dialect allows."""
 Conversations = Annotated[ConversationService, service_of(ConversationService)]

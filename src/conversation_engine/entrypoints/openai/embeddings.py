@@ -5,7 +5,6 @@ import struct
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from conversation_engine.domains.llm.embeddings.errors import EmbeddingsOffError
@@ -14,12 +13,13 @@ from conversation_engine.domains.llm.embeddings.types import Vector
 from conversation_engine.domains.llm.errors import UnknownModelError
 from conversation_engine.domains.llm.tokens import count_tokens
 from conversation_engine.entrypoints.openai.errors import UnsupportedFieldError
-from conversation_engine.entrypoints.openai.fields import LABELS, DialectBody
+from conversation_engine.entrypoints.openai.fields import LABELS, TAGS, DialectBody
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.once import OnceRoute
+from conversation_engine.infra.web.room import Room
 from conversation_engine.kernel.text import checked_text
 
-router = APIRouter(route_class=OnceRoute)
+router = Room("/v1/embeddings", tags=TAGS, route_class=OnceRoute)
 Embeddings = Annotated[EmbeddingService, service_of(EmbeddingService)]
 MOST_TEXTS: Final = 2048
 """What the dialect allows."""
@@ -60,7 +60,7 @@ class EmbeddingObjects(BaseModel):
     usage: EmbeddingUsage
 
 
-@router.post("/embeddings")
+@router.post("")
 async def create_embeddings(body: EmbeddingIn, caller: Caller, embeddings: Embeddings) -> EmbeddingObjects:
     """Turn texts into vectors. What is too long for the model is cut, as in search."""
     body.refuse_unsupported(LABELS)

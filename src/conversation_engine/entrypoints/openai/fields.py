@@ -1,12 +1,15 @@
 """Fields of the dialect that this server does nothing about: taken where they ask for nothing, else refused by name."""
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
 from conversation_engine.entrypoints.openai.errors import UnsupportedFieldError
 
+TAGS: Final[list[str | Enum]] = ["openai"]
+"""Of every route of the dialect, in the document."""
 Neutral = Mapping[str, tuple[Any, ...]]
 """Names of fields and what they may say, beside null, without asking for anything."""
 

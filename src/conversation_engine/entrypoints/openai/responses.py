@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from conversation_engine.domains.llm.errors import ContextTooLongError
 from conversation_engine.domains.llm.service import LlmService
@@ -15,6 +15,7 @@ from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.engine.dialects import Dialects
 from conversation_engine.entrypoints.openai.asking import CONVERSATION_TYPE, place_of, text_said, turn_of
 from conversation_engine.entrypoints.openai.errors import BadFieldError, UnsupportedFieldError
+from conversation_engine.entrypoints.openai.fields import TAGS
 from conversation_engine.entrypoints.openai.ids import RESPONSE, shown, turn_id_of
 from conversation_engine.entrypoints.openai.items import all_said, as_prompt, items_of
 from conversation_engine.entrypoints.openai.leaving import unless_gone
@@ -28,6 +29,7 @@ from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.event_stream import MEDIA_TYPE, EventStreamResponse
 from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.rate_class import SAYS_SOMETHING
+from conversation_engine.infra.web.room import Room
 from conversation_engine.turns.answers.service import AnswerService
 from conversation_engine.turns.passing.service import PassingService
 from conversation_engine.turns.passing.types import Prompt
@@ -35,7 +37,7 @@ from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.state import is_final
 from conversation_engine.turns.types import NewTurn, Turn, TurnEvent
 
-router = APIRouter(prefix="/responses", route_class=OnceRoute)
+router = Room("/v1/responses", tags=TAGS, route_class=OnceRoute)
 Answers = Annotated[AnswerService, service_of(AnswerService)]
 Models = Annotated[LlmService, service_of(LlmService)]
 Doors = Annotated[Dialects, service_of(Dialects)]

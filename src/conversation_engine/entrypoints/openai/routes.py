@@ -1,9 +1,5 @@
-"""The one list of routers of the dialect."""
-
-from fastapi import APIRouter
+"""The one list of routers of the dialect; what is asked for most stands first."""
 
 from conversation_engine.entrypoints.openai import catalogue, chat, conversations, embeddings, responses
 
-router = APIRouter(prefix="/v1", tags=["openai"])
-for _part in (responses, chat, conversations, embeddings, catalogue):
-    router.include_router(_part.router)
+routers = (responses.router, chat.router, conversations.router, embeddings.router, catalogue.router)

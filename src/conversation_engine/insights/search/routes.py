@@ -2,16 +2,17 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from conversation_engine.infra.web.access import Caller, service_of
+from conversation_engine.infra.web.room import Room
 from conversation_engine.insights.cost.period import instant_of
 from conversation_engine.insights.search.schemas import HitPage
 from conversation_engine.insights.search.service import SearchService
 from conversation_engine.insights.search.types import MOST_HITS, Order, SearchFilter, Whose
 from conversation_engine.kernel.ids import ConversationId, PersonaId, UserId
 
-router = APIRouter(prefix="/conversations/search", tags=["conversations"])
+router = Room("/conversations/search", tags=["conversations"])
 
 Search = Annotated[SearchService, service_of(SearchService)]
 SOUGHT = Query(

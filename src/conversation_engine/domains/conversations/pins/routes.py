@@ -2,15 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
-
 from conversation_engine.domains.conversations.pins.service import PinService
 from conversation_engine.domains.conversations.schemas import MessageOut
 from conversation_engine.infra.web.access import Caller, service_of
 from conversation_engine.infra.web.once import OnceRoute, RequestOnce
 from conversation_engine.infra.web.paths import ConversationPath, MessagePath
+from conversation_engine.infra.web.room import Room
 
-router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=OnceRoute)
+router = Room("/conversations", tags=["conversations"], route_class=OnceRoute)
 
 
 Pins = Annotated[PinService, service_of(PinService)]
