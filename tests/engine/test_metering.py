@@ -46,6 +46,7 @@ class TestModels:
             for _ in range(3):
                 await answered(engine, await ask(engine, (await begin(engine)).id))
             told = await told_by(engine)
+            assert engine.helpers_standing() == {"model": False}
         assert told['convo_model_calls_total{model="scripted/test",status="failed"}'] == 3
         assert told['convo_model_failures_total{code="model_overloaded",model="scripted/test"}'] == 3
         assert told['convo_model_retries_total{model="scripted/test"}'] == 1

@@ -88,7 +88,18 @@ class TestHealth:
     async def test_a_ready_service_says_what_it_looked_at(self, stranger: httpx2.AsyncClient) -> None:
         assert (await stranger.get("/healthz")).json() == {"status": "ok"}
         response = await stranger.get("/readyz")
-        assert (response.status_code, response.json()) == (200, {"status": "ok", "checks": {"database": "ok"}})
+        checks = response.json()["checks"]
+        assert (response.status_code, response.json()["status"]) == (200, "ok")
+        assert (checks["database"], checks["model"], set(checks) - {"notify"}) == ("ok", "ok", {"database", "model"})
+
+    async def test_what_it_can_do_without_is_told_and_keeps_it_from_nothing(self, laptop: Settings) -> None:
+        app = create_app(laptop.model_copy(update={"valkey_url": SecretStr("valkey://127.0.0.1:1/0")}))
+        async with app.router.lifespan_context(app):
+            transport = httpx2.ASGITransport(app=app)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://x") as client:
+                response = await client.get("/readyz")
+        assert (response.status_code, response.json()["status"]) == (200, "ok")
+        assert response.json()["checks"] == {"database": "ok", "model": "ok", "valkey": "unreachable"}
 
     async def test_it_is_alive_but_not_ready_while_the_database_is_away(
         self, app: FastAPI, stranger: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
@@ -100,7 +111,8 @@ class TestHealth:
         monkeypatch.setattr(app.state, "is_database_ready", never)
         response = await stranger.get("/readyz")
         assert response.status_code == 503
-        assert response.json() == {"status": "unavailable", "checks": {"database": "unreachable"}}
+        assert response.json()["status"] == "unavailable"
+        assert response.json()["checks"]["database"] == "unreachable"
         assert (await stranger.get("/healthz")).status_code == 200
 
 

@@ -34,6 +34,7 @@ from conversation_engine.infra.db.opening import backend_of, open_database
 from conversation_engine.infra.jobs.service import JobQueue
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.infra.outbox.types import EventListener
+from conversation_engine.infra.signals.local import LocalSignals
 from conversation_engine.kernel.clock import Clock, SystemClock
 from conversation_engine.turns.rag.service import RagService
 from conversation_engine.turns.service import TurnService
@@ -152,6 +153,17 @@ class ConversationEngine:
             _log.warning("database.unreachable", error=type(error).__name__)
             return False
         return True
+
+    def helpers_standing(self) -> Mapping[str, bool]:
+        """Whether that answers which it can do without for a while: hints of other processes, the default model.
+
+        As known from the last use: no I/O.
+        """
+        default = self.llm.card(None).name
+        standing = {"model": default not in self.llm.open_circuits()}
+        if not isinstance(self._signals, LocalSignals):
+            standing["valkey" if self.settings.valkey_url else "notify"] = self._signals.is_shared
+        return standing
 
     async def warm_up(self) -> None:
         """Load the default model if it is the local one, so that the first reply does not wait for it."""

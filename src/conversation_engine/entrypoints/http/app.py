@@ -109,6 +109,7 @@ def create_app(settings: Settings | None = None, *, providers: Mapping[str, Mode
             app.state.key_salt = tokens.derived("idempotency keys")
             app.state.services = {**_services(engine), SignInService: sign_ins}
             app.state.is_database_ready = engine.is_database_ready
+            app.state.helpers_standing = engine.helpers_standing
             app.state.meter = engine.meter
             app.state.request_meter = RequestMeter(engine.metrics, app.router.routes, engine.tracer)
             tune()

@@ -20,10 +20,11 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", response_model=None)
 async def readyz(request: Request) -> Response:
-    """Whether what it depends on works; 503 when something does not."""
+    """Whether what it depends on works; 503 without the database, and what turns can do without for a while is told."""
     is_ready = await _is_answering(request)
-    checks = {"database": "ok" if is_ready else "unreachable"}
-    return JSONResponse({"status": "ok" if is_ready else "unavailable", "checks": checks}, 200 if is_ready else 503)
+    checks = {"database": is_ready, **request.app.state.helpers_standing()}
+    told = {name: "ok" if works else "unreachable" for name, works in checks.items()}
+    return JSONResponse({"status": "ok" if is_ready else "unavailable", "checks": told}, 200 if is_ready else 503)
 
 
 async def _is_answering(request: Request) -> bool:
