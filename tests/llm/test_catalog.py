@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import toktok
 
 from conversation_engine.domains.llm.catalog import Family, ModelCatalog
 from conversation_engine.domains.llm.errors import BadModelSettingError, UnknownModelError
@@ -86,6 +87,11 @@ class TestLife:
         families = {name: Family(provider=p, context_tokens=9) for name, p in (("one", one), ("two", two))}
         await ModelCatalog(families, default="two/x").warm_up()
         assert (one.warm_ups, two.warm_ups) == (0, 1)
+
+    async def test_the_first_question_does_not_wait_for_the_vocabulary(self) -> None:
+        toktok._CACHE.clear()
+        await ModelCatalog({"one": Family(provider=Closing("one"), context_tokens=9)}, default="one/x").warm_up()
+        assert [name for name, _ in toktok._CACHE] == ["o200k_base"]
 
     async def test_all_are_closed_even_if_one_cannot_be(self) -> None:
         one, two = Closing("one", defect=True), Closing("two")
