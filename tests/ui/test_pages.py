@@ -289,9 +289,10 @@ class TestTeaching:
         ada.post(f"/conversations/{session['id']}/turns", {"content": "What did the doctor find: blood pressure?"})
         seen = shown(ada, "talk", id=session["id"])
         assert "My blood pressure." in words_of(seen)
-        assert "Sources" not in words_of(seen)
+        assert "What they knew" not in words_of(seen)
         read = shown(tess, "read", id=session["id"])
-        button(read, "[1] not named").click().run()
+        assert "What they knew" in words_of(read)
+        button(read, "[1]").click().run()
         assert "found high blood pressure" in read.info[0].value
 
     def test_sessions_are_read_with_tokens_and_feedback(self, house: House, ada: Api, tess: Api) -> None:

@@ -12,6 +12,7 @@ from conversation_engine.entrypoints.ui.words import (
     lasting,
     marked,
     money,
+    size,
     text_of,
 )
 
@@ -31,6 +32,10 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 )
 def test_money_is_told_as_exactly_as_it_is_small(amount: str | None, words: str) -> None:
     assert money(amount) == words
+
+
+def test_files_are_as_large_as_one_can_tell() -> None:
+    assert [size(number) for number in (1, 85, 1500, 2_400_000)] == ["1 byte", "85 bytes", "2 kB", "2.4 MB"]
 
 
 @pytest.mark.parametrize(

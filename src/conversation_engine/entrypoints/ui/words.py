@@ -32,6 +32,13 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def size(number: int) -> str:
+    """How large a file is."""
+    if number < 1000:
+        return count(number, "byte")
+    return f"{number / 1000:,.0f} kB" if number < 1_000_000 else f"{number / 1_000_000:,.1f} MB"
+
+
 def instant(text: str | None) -> datetime | None:
     """A time of the API."""
     return None if text is None else datetime.fromisoformat(text)

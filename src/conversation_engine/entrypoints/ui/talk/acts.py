@@ -37,8 +37,9 @@ def message(api: Api, transcript: Transcript, said: Json) -> None:
         elif said["status"] == "fallback":
             st.caption("No model could answer; this was said in its place.")
         if not is_mine:
-            conversation = transcript.conversation
-            sources(api, said, among=conversation["collection_ids"] if conversation["persona_id"] else None)
+            is_of_client = bool(transcript.conversation["persona_id"])
+            own = transcript.conversation["collection_ids"] if is_of_client else None
+            sources(api, said, is_of_client=is_of_client, among=own)
         _acts(transcript, said, is_mine=is_mine)
 
 

@@ -7,10 +7,11 @@ import streamlit as st
 from conversation_engine.entrypoints.ui.api import Api, ApiError, Json
 
 
-def sources(api: Api, said: Json, *, among: Container[str] | None = None) -> None:
+def sources(api: Api, said: Json, *, is_of_client: bool = False, among: Container[str] | None = None) -> None:
     """A button for each passage that the model was shown; those that the reply names come first.
 
-    `among`: of these collections only. What a client knows is not for who practises with them.
+    `among`: of these collections only. What a client knows is not for who practises with them, and a client names no
+    passages.
     """
     metadata = said["metadata"]
     cited = set(metadata.get("citations") or ())
@@ -21,10 +22,10 @@ def sources(api: Api, said: Json, *, among: Container[str] | None = None) -> Non
     ]
     if not shown:
         return
-    with st.container(horizontal=True, gap="xsmall", key=f"sources-{said['id']}"):
-        st.caption("Sources", width="content")
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key=f"sources-{said['id']}"):
+        st.caption("What they knew" if is_of_client else "Sources", width="content")
         for found in sorted(shown, key=lambda found: (found["number"] not in cited, found["number"])):
-            label = f"[{found['number']}]{'' if found['number'] in cited else ' not named'}"
+            label = f"[{found['number']}]{'' if is_of_client or found['number'] in cited else ' not named'}"
             if st.button(label, key=f"source-{said['id']}-{found['number']}", type="tertiary"):
                 _open(api, str(found["id"]))
 

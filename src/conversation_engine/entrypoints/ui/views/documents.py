@@ -8,7 +8,7 @@ import streamlit as st
 from conversation_engine.entrypoints.ui import visitor
 from conversation_engine.entrypoints.ui.api import Api, ApiError, Json
 from conversation_engine.entrypoints.ui.collections import readable
-from conversation_engine.entrypoints.ui.words import ago, count
+from conversation_engine.entrypoints.ui.words import ago, count, size
 
 LOOK_SECONDS: Final = 2.0
 USUAL: Final = "My documents"
@@ -90,8 +90,9 @@ def _row(api: Api, document: Json, collection: str) -> None:
             st.markdown(f"**{document['name']}**")
             pages = f"{count(document['page_count'], 'page')} · " if document["page_count"] else ""
             passages = count(document["chunk_count"], "passage")
-            size = f"{document['size_bytes'] / 1000:,.0f} kB"
-            st.caption(f"{collection} · {size} · {pages}{passages} · {ago(document['created_at'])}")
+            st.caption(
+                f"{collection} · {size(document['size_bytes'])} · {pages}{passages} · {ago(document['created_at'])}"
+            )
         with st.container(horizontal=True, width="content", vertical_alignment="center"):
             word, color = STATES[document["status"]]
             st.badge(word, color=color)

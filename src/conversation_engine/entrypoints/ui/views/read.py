@@ -31,14 +31,14 @@ def page() -> None:
         if opinion["message_id"] is None:
             show_opinion(opinion)
     for said in found["messages"]:
-        _message(said)
+        _message(said, is_of_client=found["persona_id"] is not None)
     if not found["messages"]:
         st.caption("Nothing was said.")
     if found["next"] and st.button("Further", type="tertiary"):
         visitor.go("read", id=conversation_id, cursor=found["next"])
 
 
-def _message(said: Json) -> None:
+def _message(said: Json, *, is_of_client: bool) -> None:
     is_student = said["role"] == "user"
     with st.container(key=f"{'mine' if is_student else 'theirs'}-{said['id']}", gap="xsmall"):
         with st.chat_message("user" if is_student else "assistant"):
@@ -52,7 +52,7 @@ def _message(said: Json) -> None:
             facts.append(said["status"])
         st.caption(" · ".join(facts), text_alignment="right" if is_student else "left")
         if not is_student:
-            sources(visitor.api(), said)
+            sources(visitor.api(), said, is_of_client=is_of_client)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,9 @@ def _over_time(rows: list[Json]) -> None:
     with right, st.container(border=True, key="card-cost"):
         st.subheader("Dollars a day", anchor=False)
         cost = {"day": days, "cost": [float(row["cost"]) for row in rows]}
+        if not any(cost["cost"]):
+            st.caption("Nothing was charged in this time.")
+            return
         st.bar_chart(cost, x="day", y="cost", height=240, x_label="", y_label="")
 
 

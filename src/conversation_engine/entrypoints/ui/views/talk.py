@@ -57,7 +57,7 @@ def _head(api: Api, transcript: Transcript) -> None:
                 f"{count(conversation['total_tokens'], 'token')} · {money(conversation['total_cost'])}"
             )
         with st.container(horizontal=True, width="content"):
-            if transcript.is_active:
+            if transcript.is_active and not conversation["persona_id"]:
                 attaching(api, conversation)
             sharing(api, transcript.id)
             downloads(api, f"/conversations/{transcript.id}/export", name=f"conversation-{transcript.id}")
