@@ -18,6 +18,7 @@ FEATURES: Final = {
     "tools": "function tools",
     "media": "images and files",
     "refusal": "refusals as the client's own errors",
+    "local": "the real small model behind it, not a double",
 }
 
 
@@ -43,6 +44,8 @@ class ClientOfOurs:
 _CHAT: Final = "tests/openai/test_chat.py"
 _RESPONSES: Final = "tests/openai/test_responses.py"
 _NODE: Final = "tests/openai/test_node.py::test_it_does_everything_once"
+_LOCAL: Final = "tests/openai/test_local_model.py"
+_BOTH: Final = "tests/openai/test_clients.py::test_both_with_the_real_small_model"
 _UI: Final = "tests/ai_sdk/test_node.py::test_use_chat_does_everything_once_with_a_reload_in_the_middle"
 _TURNS: Final = "tests/client/test_turns.py"
 _BROKEN: Final = f"{_TURNS}::TestBrokenConnections"
@@ -77,6 +80,7 @@ CLIENTS: Final = (
             "tools": "tests/openai/test_tools.py::TestResponses::test_calls_are_items_across_responses",
             "media": "tests/openai/test_media.py::TestPassedOn::test_in_a_response_and_again_in_the_next",
             "refusal": f"{_CHAT}::TestRefusals::test_what_is_not_supported_is_named",
+            "local": f"{_LOCAL}::test_it_talks_in_both_ways",
         },
     ),
     ClientOfOurs(
@@ -86,6 +90,7 @@ CLIENTS: Final = (
         shown_by={
             **dict.fromkeys(("answer", "stream", "resume", "memory", "refusal"), _NODE),
             "tools": "tests/openai/test_node.py::test_it_calls_tools",
+            "local": f"{_LOCAL}::test_it_talks_to_node",
         },
     ),
     ClientOfOurs(
@@ -107,6 +112,7 @@ CLIENTS: Final = (
         shown_by={
             **dict.fromkeys(("answer", "stream"), "tests/openai/test_clients.py::test_langchain"),
             "tools": "tests/openai/test_clients.py::test_langchain_with_tools",
+            "local": _BOTH,
         },
     ),
     ClientOfOurs(
@@ -116,6 +122,7 @@ CLIENTS: Final = (
         shown_by={
             **dict.fromkeys(("answer", "stream", "memory"), "tests/openai/test_clients.py::test_the_agents_sdk"),
             "tools": "tests/openai/test_clients.py::test_the_agents_sdk_with_a_tool",
+            "local": _BOTH,
         },
     ),
     ClientOfOurs(

@@ -78,3 +78,11 @@ async def test_the_agents_sdk_with_a_tool(served: Served, model: ScriptedModel) 
         "conversation": "Yes.",
     }
     assert [message.text for message in model.requests[-1].messages][-1] == f"[result: {RAIN}]"
+
+
+@pytest.mark.local_model
+async def test_both_with_the_real_small_model(served: Served) -> None:
+    heard = await heard_by("small_model.py", served)
+    assert heard["langchain"].strip()
+    assert set(heard["agents"]) <= {True, False}
+    assert heard["session"] == ["user", "assistant", "user", "assistant"]

@@ -1,11 +1,16 @@
-"""The real small model behind the dialect, through the official SDK."""
+"""The real small model behind the dialect, through the official SDKs."""
 
+import asyncio
 import json
 from typing import Any
 
 import openai
 import pytest
 from pydantic import BaseModel
+
+from tests.node import needs_node, run_node
+from tests.openai.conftest import Served
+from tests.openai.test_node import SOURCES
 
 
 class Answer(BaseModel):
@@ -50,3 +55,18 @@ async def test_it_keeps_to_a_schema(sdk: openai.AsyncOpenAI) -> None:
     asked: Any = [{"role": "user", "content": "Is water wet? Answer in JSON."}]
     chat = await sdk.chat.completions.parse(model="local", messages=asked, max_tokens=40, response_format=Answer)
     assert isinstance(chat.choices[0].message.parsed, Answer)
+
+
+@needs_node
+async def test_it_talks_to_node(served: Served) -> None:
+    heard = json.loads(await run_node(SOURCES, "small_model.mjs", f"{served.url}/v1", served.token("ada")))
+    assert heard["streamed"].strip()
+    assert heard["shown"][1] > heard["shown"][0] + 10
+
+
+async def test_it_talks_to_a_client_that_waits(blocking: openai.OpenAI) -> None:
+    def talk() -> str:
+        with blocking.responses.stream(model="local", input="Say hello.", max_output_tokens=8) as stream:
+            return "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+
+    assert (await asyncio.to_thread(talk)).strip()
