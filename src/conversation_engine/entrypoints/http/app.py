@@ -46,7 +46,7 @@ from conversation_engine.entrypoints.http.rates import RATE_LIMITED, count_reque
 from conversation_engine.entrypoints.http.routers import DIALECTS, FREQUENT_ROUTERS, OPEN_ROUTERS, ROUTERS
 from conversation_engine.entrypoints.http.stopping import on_stop_signal
 from conversation_engine.entrypoints.http.tuning import tune
-from conversation_engine.entrypoints.openai.error_shape import ERROR_SCHEMA, ErrorShape
+from conversation_engine.entrypoints.openai.error_shape import ErrorShape
 from conversation_engine.entrypoints.ui.mount import PREFIX as PAGES_PREFIX
 from conversation_engine.entrypoints.ui.mount import WebPages
 from conversation_engine.entrypoints.widget import pages as widget
@@ -152,9 +152,8 @@ def _api(*, is_limited: bool) -> APIRouter:
     """Every route of the API, made once: a hundred routes and what they depend on take longer than most requests."""
     api = APIRouter()
     before = [AUTHENTICATED, RATE_LIMITED] if is_limited else [AUTHENTICATED]
-    for routers, failure in ((FREQUENT_ROUTERS, RESPONSE), (DIALECTS, ERROR_SCHEMA), (ROUTERS, RESPONSE)):
-        for router in routers:
-            api.include_router(router, dependencies=before, responses={"default": {**failure}})
+    for router in (*FREQUENT_ROUTERS, *DIALECTS, *ROUTERS):
+        api.include_router(router, dependencies=before, responses={"default": {**RESPONSE}})
     for router in OPEN_ROUTERS:
         api.include_router(router, responses={"default": {**RESPONSE}})
     api.include_router(health.router)

@@ -17,7 +17,7 @@ from conversation_engine.entrypoints.openai.errors import UnsupportedFieldError
 from conversation_engine.entrypoints.openai.failures import failure_of
 from conversation_engine.entrypoints.openai.fields import TAGS
 from conversation_engine.entrypoints.openai.ids import conversation_id_of
-from conversation_engine.entrypoints.openai.leaving import unless_gone
+from conversation_engine.entrypoints.openai.leaving import GONE, unless_gone
 from conversation_engine.entrypoints.openai.media import blaming
 from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.web.access import Caller, service_of
@@ -42,8 +42,6 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
     }
 }
-GONE = 499
-"""The status of an answer that nobody hears; nginx's number."""
 
 
 @router.post("/completions", responses=_ANSWERS, response_model=None, openapi_extra=SAYS_SOMETHING)

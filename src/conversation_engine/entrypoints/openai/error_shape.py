@@ -50,30 +50,6 @@ _TYPES: Final[Mapping[int, str]] = {
     429: "rate_limit_error",
 }
 _OPEN_TYPES: Final[Mapping[int, str]] = {401: "invalid_request", 404: "not_found", 429: "too_many_requests"}
-ERROR_SCHEMA: Final[Mapping[str, Any]] = {
-    "description": "What went wrong. `code` never changes its meaning; `param` names the field to blame.",
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["error"],
-                "properties": {
-                    "error": {
-                        "type": "object",
-                        "required": ["message", "type", "param", "code"],
-                        "properties": {
-                            "message": {"type": "string"},
-                            "type": {"type": "string"},
-                            "param": {"type": ["string", "null"]},
-                            "code": {"type": ["string", "null"]},
-                        },
-                    }
-                },
-            }
-        }
-    },
-}
-"""What every route may answer, for the OpenAPI document."""
 
 
 def status_of(code: str, status: int) -> int:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from fastapi import Request
 
 T = TypeVar("T")
+GONE: Final = 499
+"""The status of an answer that nobody hears; nginx's number."""
 
 
 async def unless_gone(request: Request, answer: Coroutine[Any, Any, T]) -> T | None:

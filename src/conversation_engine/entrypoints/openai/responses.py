@@ -18,7 +18,7 @@ from conversation_engine.entrypoints.openai.errors import BadFieldError, Unsuppo
 from conversation_engine.entrypoints.openai.fields import TAGS
 from conversation_engine.entrypoints.openai.ids import RESPONSE, shown, turn_id_of
 from conversation_engine.entrypoints.openai.items import all_said, as_prompt, items_of
-from conversation_engine.entrypoints.openai.leaving import unless_gone
+from conversation_engine.entrypoints.openai.leaving import GONE, unless_gone
 from conversation_engine.entrypoints.openai.lists import Items, Order, listed
 from conversation_engine.entrypoints.openai.media import blaming
 from conversation_engine.entrypoints.openai.narration import Narration, broken, offset_after
@@ -42,7 +42,6 @@ Answers = Annotated[AnswerService, service_of(AnswerService)]
 Models = Annotated[LlmService, service_of(LlmService)]
 Doors = Annotated[Dialects, service_of(Dialects)]
 Turns = Annotated[TurnService, service_of(TurnService)]
-GONE = 499
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A `response`; with `stream`, `response.created` … `response.completed` (or `response.failed`, "
