@@ -169,7 +169,7 @@ def fair_costs(questions: Sequence[Example], rows: Sequence[Features]) -> Costs:
     Each kind (`SHARES`) has its share of all costs. Within a kind a corpus counts as the root of its size, those of our
     own making somewhat less.
     """
-    kinds = [_kind(one, features) for one, features in zip(questions, rows, strict=True)]
+    kinds = [kind_of(one, features) for one, features in zip(questions, rows, strict=True)]
 
     def costs(inside: Sequence[int]) -> list[float]:
         sizes = Counter((kinds[i], questions[i].corpus) for i in inside)
@@ -181,7 +181,8 @@ def fair_costs(questions: Sequence[Example], rows: Sequence[Features]) -> Costs:
     return costs
 
 
-def _kind(one: Example, features: Features) -> str:
+def kind_of(one: Example, features: Features) -> str:
+    """Which share of the costs it is of."""
     if one.label:
         return "plain follow-up" if features.get("plain") else "pointing follow-up"
     return "opening" if one.is_real else "rewritten"
@@ -194,7 +195,7 @@ def left_out(questions: Sequence[Example], rows: Sequence[Features], costs: Cost
         inside = [i for i, one in enumerate(questions) if one.corpus != corpus]
         weights = learn([rows[i] for i in inside], [labels[i] for i in inside], passes=PASSES, costs=costs(inside))
         outside = [i for i, one in enumerate(questions) if one.corpus == corpus and one.is_real]
-        found[corpus] = [(logistic(weights, rows[i]), _kind(questions[i], rows[i])) for i in outside]
+        found[corpus] = [(logistic(weights, rows[i]), kind_of(questions[i], rows[i])) for i in outside]
     return found
 
 

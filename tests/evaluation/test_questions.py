@@ -48,7 +48,8 @@ class TestMeasures:
     def test_follow_ups_are_judged_next_to_a_list_of_pronouns(
         self, data: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        [better, cpu] = follow_ups.measure(False, data)
+        [sensed, _, better, cpu] = follow_ups.measure(False, data)
+        assert sensed.measured >= 0.85
         assert better.is_held
         assert cpu.unit == " ms"
         printed = capsys.readouterr().out

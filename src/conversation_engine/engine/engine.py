@@ -14,18 +14,16 @@ from conversation_engine.engine.insights import make_insights
 from conversation_engine.engine.metering import Meter, alert_counter, make_observers
 from conversation_engine.engine.migrating import prepare
 from conversation_engine.engine.moving import make_moves
+from conversation_engine.engine.questions import make_checks, make_questions
 from conversation_engine.engine.settings import Settings
 from conversation_engine.engine.spending import make_budgets, make_embedding_books, make_outbox
 from conversation_engine.engine.wiring import (
     make_accounts,
     make_catalog,
-    make_checks,
     make_embeddings,
     make_llm,
     make_people,
-    make_questions,
     make_rates,
-    make_reader,
     make_signals,
     make_turns,
 )
@@ -83,7 +81,6 @@ class ConversationEngine:
         books = make_embedding_books(self, self.llm, self.budgets)
         self.embeddings = EmbeddingService(embedder) if embedder else make_embeddings(self.settings, books)
         self.retrieval = make_retrieval(self)
-        reader = make_reader(self.settings)
         write_path = make_turns(
             self.database,
             self.llm,
@@ -94,7 +91,7 @@ class ConversationEngine:
             budgets=self.budgets,
             retrieval=self.retrieval,
             jobs=self.jobs,
-            reader=reader,
+            embeddings=self.embeddings,
             recorder=self.metrics,
             tracer=self.tracer,
         )
@@ -102,7 +99,7 @@ class ConversationEngine:
         self.turns: TurnService = write_path.turns
         self.dialects = make_dialects(self, settings=self.settings)
         self.rag = RagService(self.conversations, self.turns, self.retrieval)
-        self.questions = make_questions(self, reader, write_path.side_calls, settings=self.settings)
+        self.questions = make_questions(self, write_path, settings=self.settings)
         self.checks = make_checks(self, write_path.side_calls)
         self.accounts = make_accounts(self.database, self.audit, settings=self.settings, clock=self.clock)
         self.personas = make_personas(self, settings=self.settings)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from conversation_engine.domains.context.questions.reader import QuestionReader
+from conversation_engine.domains.context.questions.senses import load_senses
 from conversation_engine.domains.context.questions.weights import load_weights
 from conversation_engine.domains.context.service import SummaryService
 from conversation_engine.domains.conversations.pins.service import PinService
@@ -61,16 +62,14 @@ from conversation_engine.people.records.service import RecordService
 from conversation_engine.people.review.service import ReviewService
 from conversation_engine.people.sessions.service import SessionService
 from conversation_engine.people.shares.service import ShareDesk
-from conversation_engine.turns.checks.service import ModelCheckService
 from conversation_engine.turns.learning import WordLearner
 from conversation_engine.turns.ports import Chores
-from conversation_engine.turns.questions import QuestionService
 from conversation_engine.turns.resolving import StandaloneQuestions
+from conversation_engine.turns.sensing import QuestionSenses
 from conversation_engine.turns.service import TurnService
 from conversation_engine.turns.side_calls import SideCalls
 from conversation_engine.turns.steps.assemble import AssembleStep
 from conversation_engine.turns.steps.retrieve import RetrieveStep
-from conversation_engine.turns.steps.understand import UnderstandStep
 from conversation_engine.turns.summarizing import JOB_KIND as SUMMARY_JOB
 from conversation_engine.turns.summarizing import SummaryKeeper
 from conversation_engine.turns.titles import JOB_KIND as TITLE_JOB
@@ -226,6 +225,8 @@ class WritePath:
     pins: PinService
     turns: TurnService
     side_calls: SideCalls
+    reader: QuestionReader
+    senses: QuestionSenses
 
 
 def make_turns(
@@ -239,7 +240,7 @@ def make_turns(
     budgets: BudgetService,
     retrieval: RetrievalService,
     jobs: JobQueue,
-    reader: QuestionReader,
+    embeddings: EmbeddingService,
     recorder: Recorder,
     tracer: Tracer,
 ) -> "WritePath":
@@ -247,14 +248,9 @@ def make_turns(
     ledger = IdempotencyLedger(database, clock=clock, hours=settings.idempotency_hours)
     conversations = ConversationService(database, clock=clock, settings=settings, ledger=ledger, llm=llm)
     pins = PinService(conversations=conversations, clock=clock, settings=settings, ledger=ledger)
-    calls = SideCalls(
-        database,
-        conversations=conversations,
-        llm=llm,
-        budgets=budgets,
-        clock=clock,
-        lease_seconds=settings.lease_seconds,
-        on_tokens=rates.add_tokens,
+    reader, senses = make_reader(settings), QuestionSenses(embeddings, load_senses())
+    calls = _make_side_calls(
+        database, llm, conversations=conversations, budgets=budgets, rates=rates, clock=clock, settings=settings
     )
     chores = _make_chores(
         database,
@@ -279,14 +275,38 @@ def make_turns(
         ledger=ledger,
         signals=signals,
         budgets=budgets,
-        retrieve=RetrieveStep(retrieval, resolver=StandaloneQuestions(reader), clock=clock, tracer=tracer),
+        retrieve=RetrieveStep(retrieval, resolver=StandaloneQuestions(reader, senses), clock=clock, tracer=tracer),
         assemble=assemble,
         chores=chores,
         on_used=token_counter(rates) if rates.counts_tokens else None,
         recorder=recorder,
         tracer=tracer,
     )
-    return WritePath(conversations=conversations, pins=pins, turns=turns, side_calls=calls)
+    return WritePath(
+        conversations=conversations, pins=pins, turns=turns, side_calls=calls, reader=reader, senses=senses
+    )
+
+
+def _make_side_calls(
+    database: Database,
+    llm: LlmService,
+    *,
+    conversations: ConversationService,
+    budgets: BudgetService,
+    rates: RateLimiter,
+    clock: Clock,
+    settings: Settings,
+) -> SideCalls:
+    """The books of calls beside replies."""
+    return SideCalls(
+        database,
+        conversations=conversations,
+        llm=llm,
+        budgets=budgets,
+        clock=clock,
+        lease_seconds=settings.lease_seconds,
+        on_tokens=rates.add_tokens,
+    )
 
 
 def _make_chores(
@@ -331,34 +351,6 @@ def _make_chores(
 def make_reader(settings: Settings) -> QuestionReader:
     """Understands questions. Reads what was learnt: a few milliseconds."""
     return QuestionReader(load_weights(), intents=settings.intents)
-
-
-class QuestionParts(Protocol):
-    """What questions are made of: an engine."""
-
-    database: Database
-    conversations: ConversationService
-    turns: TurnService
-    llm: LlmService
-
-
-def make_questions(
-    engine: QuestionParts, reader: QuestionReader, calls: SideCalls, *, settings: Settings
-) -> QuestionService:
-    """Has questions understood and answered."""
-    return QuestionService(
-        engine.database,
-        conversations=engine.conversations,
-        turns=engine.turns,
-        calls=calls,
-        understand=UnderstandStep(reader=reader, llm=engine.llm, calls=calls, settings=settings),
-        topics=reader.topics,
-    )
-
-
-def make_checks(engine: QuestionParts, calls: SideCalls) -> ModelCheckService:
-    """Tests connections to models."""
-    return ModelCheckService(llm=engine.llm, calls=calls)
 
 
 def make_people(engine: PeopleParts, *, settings: Settings) -> People:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from conversation_engine.domains.conversations.types import Utterance
+from conversation_engine.kernel.ids import UserId
 from conversation_engine.turns.run import TurnRun
 from conversation_engine.turns.side_calls import SideCalls
 
@@ -30,6 +31,6 @@ class Chores:
 class QuestionResolver(Protocol):
     """Says a question so that it can be understood without what was said before."""
 
-    def resolve(self, question: str, *, history: Sequence[Utterance]) -> str:
-        """The question as it is to be looked up; `history` is newest first. Quick: it runs in the event loop."""
+    async def resolve(self, question: str, *, history: Sequence[Utterance], owner_id: UserId) -> str:
+        """The question as it is to be looked up; `history` is newest first. Quick: the turn waits for it."""
         ...

@@ -45,7 +45,8 @@ class RetrieveStep:
 
     async def _look_up(self, run: TurnRun, options: RetrievalOptions, said: str) -> Evidence:
         since = self._clock.monotonic()
-        question = self._resolver.resolve(said, history=run.newest[1:])[:QUESTION_LIMIT_CHARACTERS]
+        resolved = await self._resolver.resolve(said, history=run.newest[1:], owner_id=run.turn.owner_id)
+        question = resolved[:QUESTION_LIMIT_CHARACTERS]
         resolving = round((self._clock.monotonic() - since) * 1000, 3)
         borrower = _borrower(run)
         outcome = await self._retrieval.find(

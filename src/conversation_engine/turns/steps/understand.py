@@ -20,6 +20,7 @@ from conversation_engine.infra.ids import new_id
 from conversation_engine.infra.observability.logs import get_logger
 from conversation_engine.kernel.ids import TurnId
 from conversation_engine.kernel.people import Role
+from conversation_engine.turns.sensing import QuestionSenses
 from conversation_engine.turns.side_calls import SideCalls
 
 OWN_MODEL: Final = "conversation"
@@ -41,9 +42,16 @@ class UnderstandStep:
     """Reads questions. Never fails: where the model does not help, the rules decide."""
 
     def __init__(
-        self, *, reader: QuestionReader, llm: LlmService, calls: SideCalls, settings: UnderstandingSettings
+        self,
+        *,
+        reader: QuestionReader,
+        senses: QuestionSenses,
+        llm: LlmService,
+        calls: SideCalls,
+        settings: UnderstandingSettings,
     ) -> None:
         self._reader = reader
+        self._senses = senses
         self._llm = llm
         self._calls = calls
         self._settings = settings
@@ -55,7 +63,8 @@ class UnderstandStep:
 
         Where no budget of the owner's covers the call, the rules decide. `role`: of who asks, where it is known.
         """
-        rules = self._reader.understand(query, said)
+        sense = None if conversation is None else await self._senses(query, said, owner_id=conversation.owner_id)
+        rules = self._reader.understand(query, said, sense=sense)
         model = self._settings.understanding_model
         if model is None or conversation is None or not rules.follow_up.context:
             return Understood(understanding=rules)

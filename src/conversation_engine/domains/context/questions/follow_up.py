@@ -67,15 +67,29 @@ _NAME_RARITY: Final = 0.55
 class FollowUpClassifier:
     """Says how likely a question leans on what was said before it."""
 
-    def __init__(self, weights: Mapping[str, float], rarity: Rarity, meanings: Meanings) -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        rarity: Rarity,
+        meanings: Meanings,
+        *,
+        sensing: Mapping[str, float] | None = None,
+    ) -> None:
+        """`sensing`: the weights for features that an embedding model is heard for, too."""
         self._weights = weights
+        self._sensing = sensing
         self._rarity = rarity
         self._nearness = Nearness(meanings)
 
-    def probability(self, asked: Asked, talk: Talk) -> float:
-        """From 0 to 1; 0 when nobody has said anything before."""
+    def probability(self, asked: Asked, talk: Talk, *, sense: Features | None = None) -> float:
+        """From 0 to 1; 0 when nobody has said anything before.
+
+        `sense`: what an embedding model says, where one was asked.
+        """
         if not talk.heard:
             return 0.0
+        if sense and self._sensing:
+            return logistic(self._sensing, self.features(asked, talk) | sense)
         return logistic(self._weights, self.features(asked, talk))
 
     def features(self, asked: Asked, talk: Talk) -> Features:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from conversation_engine.domains.context.questions.follow_up import FollowUpClassifier
+from conversation_engine.domains.context.questions.follow_up import Features, FollowUpClassifier
 from conversation_engine.domains.context.questions.intents import IntentRules
 from conversation_engine.domains.context.questions.rewriting import QuestionRewriter
+from conversation_engine.domains.context.questions.senses import load_senses
 from conversation_engine.domains.context.questions.talk import QUESTION_CHARACTERS, Asked, Heard, Said, Talk
 from conversation_engine.domains.context.questions.topics import TopicTracker
 from conversation_engine.domains.context.questions.types import FollowUp, Understanding
@@ -15,17 +16,19 @@ class QuestionReader:
     """Everything that can be said of a question without asking a model: a few milliseconds, however long the talk."""
 
     def __init__(self, weights: Weights, *, intents: Mapping[str, Sequence[str]]) -> None:
-        self._follow_ups = FollowUpClassifier(weights.follow_up, weights.rarity, weights.meanings)
+        self._follow_ups = FollowUpClassifier(
+            weights.follow_up, weights.rarity, weights.meanings, sensing=load_senses().follow_up
+        )
         self._rewriter = QuestionRewriter(
             weights.terms, weights.rarity, follow_ups=self._follow_ups, threshold=weights.terms_threshold
         )
         self.topics = TopicTracker(weights.shift, weights.rarity, threshold=weights.shift_threshold)
         self._intents = IntentRules(intents, weights.rarity)
 
-    def understand(self, query: str, said: Sequence[Said]) -> Understanding:
-        """What `query` means after `said` (oldest first)."""
+    def understand(self, query: str, said: Sequence[Said], *, sense: Features | None = None) -> Understanding:
+        """What `query` means after `said` (oldest first). `sense`: of `senses.py`, where its model was asked."""
         asked, talk = Asked.of(query), Talk.of(said)
-        probability = self._follow_ups.probability(asked, talk)
+        probability = self._follow_ups.probability(asked, talk, sense=sense)
         is_follow_up = probability >= 0.5
         is_short = len(query) <= QUESTION_CHARACTERS  # what is longer says enough by itself
         terms = self._rewriter.terms_for(asked, talk) if is_follow_up and is_short else []

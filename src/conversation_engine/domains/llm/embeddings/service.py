@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Final
 
 from conversation_engine.domains.llm.embeddings.errors import EmbeddingsOffError
@@ -13,11 +14,11 @@ REMEMBERED_QUERIES: Final = 1024
 
 
 class EmbeddingService:
-    """One embedding model, or none. Queries are remembered, in memory only."""
+    """One embedding model, or none. Vectors of queries are remembered, in memory only and without the words."""
 
     def __init__(self, embedder: Embedder | None) -> None:
         self._embedder = embedder
-        self._queries: OrderedDict[str, Vector] = OrderedDict()
+        self._queries: OrderedDict[bytes, Vector] = OrderedDict()
 
     @property
     def model(self) -> str | None:
@@ -31,11 +32,12 @@ class EmbeddingService:
     async def query(self, text: str, *, owner_id: UserId) -> QueryVector:
         """The vector of what somebody looks for. Raises as `passages` does."""
         embedder = self._require()
-        known = self._queries.get(text)
+        key = blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+        known = self._queries.get(key)
         if known is not None:
-            self._queries.move_to_end(text)
+            self._queries.move_to_end(key)
             return QueryVector(vector=known, was_cached=True)
-        vector = self._queries[text] = await embedder.embed_query(text, owner_id=owner_id)
+        vector = self._queries[key] = await embedder.embed_query(text, owner_id=owner_id)
         if len(self._queries) > REMEMBERED_QUERIES:
             self._queries.popitem(last=False)
         return QueryVector(vector=vector, was_cached=False)
