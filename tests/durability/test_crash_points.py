@@ -231,9 +231,12 @@ class TestCrashPoint:
     def test_each_is_died_at_here(self) -> None:
         assert {parse_crash(at)[0] for deaths in DEATHS for at in deaths} == CRASH_POINTS
 
-    def test_it_costs_less_than_a_microsecond_when_off(self) -> None:
-        passes = 100_000
-        assert min(timeit.repeat(lambda: crash_point("record.before_commit"), number=passes, repeat=5)) / passes < 1e-6
+    def test_it_costs_what_a_few_empty_calls_do_when_off(self) -> None:
+        passing, nothing = (
+            min(timeit.repeat(work, number=20_000, repeat=5))
+            for work in (lambda: crash_point("record.before_commit"), lambda: None)
+        )
+        assert passing < 8 * nothing
 
     @pytest.mark.parametrize("value", ["nowhere", "record", "record.before_commit:0", "record.before_commit:x", ":1"])
     def test_a_value_that_names_none_stops_the_start(self, value: str) -> None:
