@@ -14,8 +14,15 @@ from sqlalchemy import text
 
 from benchmarks.databases import empty_database
 from benchmarks.table import Bar, print_table
+from conversation_engine.domains.llm.embeddings.local import LocalEmbedder, is_installed
 from conversation_engine.domains.llm.embeddings.types import Vector
-from conversation_engine.domains.retrieval.types import IndexQuery, NewCollection, SearchRequest, Strategy
+from conversation_engine.domains.retrieval.types import (
+    IndexQuery,
+    NewCollection,
+    NewDocument,
+    SearchRequest,
+    Strategy,
+)
 from conversation_engine.engine.engine import ConversationEngine
 from conversation_engine.engine.settings import Settings
 from conversation_engine.infra.db.base import VectorType
@@ -34,6 +41,8 @@ SQLITE_ADDED_MS = 5.0
 POSTGRES_RATIO = 1.5
 LARGE_MS = 50.0
 LARGE_CHUNKS = 200_000
+INGESTED = 200
+INGESTION_SHARE = 0.7
 
 
 class _Vectors:
@@ -65,7 +74,44 @@ def measure(is_tiny: bool) -> list[Bar]:
     for kind in ("sqlite", "postgresql"):
         for chunks in (2000,) if is_tiny else (20_000, LARGE_CHUNKS):
             bars += asyncio.run(_measure(kind, chunks, rounds=3 if is_tiny else ROUNDS))
+        if is_installed() and not (is_tiny and kind == "postgresql"):
+            bars.append(asyncio.run(_ingested(kind, passages=10 if is_tiny else INGESTED)))
     return bars
+
+
+async def _ingested(kind: Literal["sqlite", "postgresql"], *, passages: int) -> Bar:
+    """A document read, cut, indexed and embedded, beside the model alone on the same passages; in turn, halves each."""
+    dice = Random(5)
+    halves = ["\n\n".join(_paragraph(dice) for _ in range(passages // 2)) for _ in range(2)]
+    model, seconds, count = LocalEmbedder(threads=1), {"ours": 0.0, "alone": 0.0}, 0
+    owner = Principal(user_id=UserId("reader"), role=Role.STUDENT)
+    with empty_database(kind) as url:
+        async with ConversationEngine(Settings(database_url=SecretStr(url)), embedder=model) as engine:
+            await model.embed_query("warm", owner_id=owner.user_id)
+            for half in halves:
+                began = time.perf_counter()
+                new = NewDocument(name="book.txt", content=half.encode())
+                document = (await engine.retrieval.add(new, caller=owner)).document
+                await engine.jobs.drain(seconds=1800)
+                seconds["ours"] += time.perf_counter() - began
+                ids = [f"{document.id}:{place}" for place in range(passages)]
+                texts = [chunk.text for chunk in await engine.retrieval.passages(ids, reader_id=owner.user_id)]
+                count += len(texts)
+                began = time.perf_counter()
+                await model.embed_passages(texts, owner_id=owner.user_id)
+                seconds["alone"] += time.perf_counter() - began
+    rows = [(name, f"{count / taken:.1f}") for name, taken in seconds.items()]
+    print_table(f"{kind}: {count} passages of a document, passages a second", ("", "passages/s"), rows)
+    share = seconds["alone"] / seconds["ours"]
+    return Bar(
+        name=f"{kind}: ingestion, of the model's own speed", measured=share, limit=INGESTION_SHARE, is_ceiling=False
+    )
+
+
+def _paragraph(dice: Random) -> str:
+    """About as many characters as a passage may have, in words of a dictionary's length."""
+    words = ("the", "harbour", "captain", "measured", "weather", "of", "an", "island", "slowly", "brought")
+    return " ".join(dice.choice(words) for _ in range(150))
 
 
 async def _measure(kind: Literal["sqlite", "postgresql"], chunks: int, *, rounds: int) -> list[Bar]:

@@ -78,6 +78,13 @@ class TestText:
     def test_encodings_are_told_apart(self, encoding: str) -> None:
         assert parsed("Zürich – Café".encode(encoding))[0]["text"] == "Zürich – Café"
 
+    def test_a_short_first_line_is_the_title_of_what_follows(self) -> None:
+        first, *others = parsed(f"The tides of Kiel\n\n{'word ' * 300}\n\n{'sand ' * 100}")
+        assert (first["heading"], first["text"].split("\n")[0]) == ("", "The tides of Kiel")
+        assert {chunk["heading"] for chunk in others} == {"The tides of Kiel"}
+        for text in ("word " * 300, f"{'word ' * 60}\n\nmore", "two\nlines\n\nmore", "alone"):
+            assert {chunk["heading"] for chunk in parsed(text)} == {""}
+
     def test_control_characters_do_not_get_through(self) -> None:
         assert parsed(b"a\x01b\x7fc\td")[0]["text"] == "a b c\td"
 

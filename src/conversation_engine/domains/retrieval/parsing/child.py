@@ -26,6 +26,8 @@ PLAIN: Final = "text/plain"
 _HEAD_BYTES = 1024
 _MERGE_CHARACTERS = 250
 """A section shorter than this shares a passage with the next one."""
+_TITLE_CHARACTERS = 200
+"""Of a heading; a longer first line of a plain text is no title."""
 _BLOCKS = frozenset(
     re.findall(
         r"\w+",
@@ -98,7 +100,7 @@ def read(content: bytes, *, name: str, limits: Limits) -> dict[str, Any]:
     elif media_type == MARKDOWN:
         blocks = list(_markdown_blocks(_decoded(content)))
     else:
-        blocks = [Block(text) for text in _paragraphs(_decoded(content))]
+        blocks = _plain_blocks(_decoded(content))
     blocks = [block for block in blocks if block.text.strip()]
     if not blocks:
         raise RefusedError("document_without_text")
@@ -199,6 +201,13 @@ def _paragraphs(text: str) -> Iterator[str]:
             yield stripped.rstrip()
 
 
+def _plain_blocks(text: str) -> list[Block]:
+    """Paragraphs. A short line of its own that begins a text is its title: it stands above all that follows."""
+    first, *others = [*_paragraphs(text), ""]
+    is_title = bool(others) and "\n" not in first and len(first) <= _TITLE_CHARACTERS
+    return [Block(first), *(Block(text, first.strip() if is_title else "") for text in others)]
+
+
 class _Headings:
     """The headings above a place."""
 
@@ -206,7 +215,9 @@ class _Headings:
         self._above: dict[int, str] = {}
 
     def enter(self, level: int, title: str) -> None:
-        self._above = {own: text for own, text in self._above.items() if own < level} | {level: title[:200]}
+        self._above = {own: text for own, text in self._above.items() if own < level} | {
+            level: title[:_TITLE_CHARACTERS]
+        }
 
     def path(self) -> str:
         return " > ".join(self._above[level] for level in sorted(self._above))
