@@ -6,10 +6,13 @@ A chats file is JSON lines, one conversation each:
      "questions": [{"question": "…", "evidence": ["id of a message", …]}, …]}
 
 `texts/long_talks.jsonl` was written for this. Files `*.chats.jsonl` in the folder given with `--data` are measured,
-too. Every question is put to the whole conversation through `preview`, so nothing is said and no model is asked.
+too, and long talks made of MT-Bench-101's (`chats/mtbench101.jsonl.gz` there): thirty short ones about context memory
+behind each other, their last questions asked at the end; evidence is what the person said before in the same short one.
+Every question is put to the whole conversation through `preview`, so nothing is said and no model is asked.
 """
 
 import asyncio
+import gzip
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +32,9 @@ from conversation_engine.kernel.ids import ConversationId, MessageId, UserId
 from conversation_engine.testing import ScriptedModel
 
 OWN = Path(__file__).parent / "texts" / "long_talks.jsonl"
+PUBLIC = "MT-Bench-101, context memory"
+MEMORY = "CM"
+TALKS_TOGETHER = 30
 LEAST_RECALL = 0.6
 BUDGET_TOKENS = 1500
 """A window that holds a tenth of each conversation: what is asked about is outside it nearly always."""
@@ -52,10 +58,14 @@ class Chat:
 def measure(is_tiny: bool, data: Path | None) -> list[Bar]:
     """Print evidence recall with and without recalled messages, for our own talks and those of others."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    sets = {"our own": OWN} | ({path.stem: path for path in sorted(data.glob("*.chats.jsonl"))} if data else {})
+    sets = {"our own": list(_chats(OWN))}
+    if data is not None:
+        sets |= {path.stem: list(_chats(path)) for path in sorted(data.glob("*.chats.jsonl"))}
+        if made := _made_of(data / "chats" / "mtbench101.jsonl.gz"):
+            sets[PUBLIC] = made
     bars = []
-    for name, path in sets.items():
-        chats = list(_chats(path))[: 1 if is_tiny else None]
+    for name, known in sets.items():
+        chats = known[: 1 if is_tiny else None]
         rows, found = [], {}
         for title, settings in SETTINGS.items():
             found[title], tokens = asyncio.run(_share_found(chats, settings))
@@ -63,7 +73,7 @@ def measure(is_tiny: bool, data: Path | None) -> list[Bar]:
         count = sum(len(chat.questions) for chat in chats)
         header = [f"{count} questions", "evidence shown", "tokens recalled"]
         print_table(f"recall: {name}, windows of {BUDGET_TOKENS} tokens", header, rows)
-        if path == OWN:
+        if name == "our own":
             default = found["recall, 3 messages (default)"]
             bars.append(Bar(name="evidence recall", measured=default, limit=LEAST_RECALL, is_ceiling=False))
     return bars
@@ -109,6 +119,25 @@ async def _told(engine: ConversationEngine, chat: Chat) -> ConversationId:
     words, told = WordService(), await engine.conversations.get(conversation.id, owner_id=OWNER)
     await engine.database.write(lambda tx: words.learn(tx, told, through=told.last_sequence))
     return conversation.id
+
+
+def _made_of(path: Path) -> list[Chat]:
+    """Long talks of short ones, where the file is there."""
+    if not path.is_file():
+        return []
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        short = [row["messages"] for row in map(json.loads, lines) if row["task"] == MEMORY]
+    talks = [[(one["role"], one["content"]) for one in messages] for messages in short if len(messages) > 1]
+    made = []
+    for start in range(0, len(talks), TALKS_TOGETHER):
+        chat, questions = list[tuple[str, str]](), []
+        for said in talks[start : start + TALKS_TOGETHER]:
+            last = max(place for place, (role, _) in enumerate(said) if role == "user")
+            before = [len(chat) + place for place, (role, _) in enumerate(said[:last], start=1) if role == "user"]
+            chat += said[:last]
+            questions.append((said[last][1], frozenset(before)))
+        made.append(Chat(messages=chat, questions=questions))
+    return made
 
 
 def _chats(path: Path) -> Iterator[Chat]:

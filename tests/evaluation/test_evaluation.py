@@ -48,6 +48,25 @@ class TestMain:
         assert main(["recall", "--tiny", "--data", str(tmp_path)]) == 0
         assert "recall: mine.chats" in capsys.readouterr().out
 
+    def test_short_talks_of_others_make_a_long_one(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        said = [
+            {"role": "user", "content": "My dog is called Bruno."},
+            {"role": "assistant", "content": "A fine name."},
+            {"role": "user", "content": "What is my dog called?"},
+        ]
+        rows = [
+            {"task": "CM", "messages": said},
+            {"task": "AR", "messages": said},
+            {"task": "CM", "messages": said[:1]},
+        ]
+        (tmp_path / "chats").mkdir()
+        with gzip.open(tmp_path / "chats" / "mtbench101.jsonl.gz", "wt", encoding="utf-8") as file:
+            file.write("\n".join(map(json.dumps, rows)))
+        assert main(["recall", "--tiny", "--data", str(tmp_path)]) == 0
+        told = capsys.readouterr().out
+        assert "MT-Bench-101" in told
+        assert "1 questions" in told
+
     @pytest.mark.parametrize(
         ("arguments", "says"),
         [(["nonsense"], "no evaluation nonsense"), (["--data", "/nowhere"], "is no folder")],
