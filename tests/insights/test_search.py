@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url, update
+from sqlalchemy import Engine, event, make_url, update
 
 from conversation_engine.domains.conversations.types import Conversation, MessageRole, NewMessage
 from conversation_engine.engine.engine import ConversationEngine
@@ -134,6 +134,30 @@ class TestSearch:
             else:
                 assert seen[:2] == ids[:-3:-1]
                 assert {ids.index(one) % 4 for one in seen[2:4]} == {3}
+
+    async def test_postgresql_looks_for_beginnings_in_the_index_of_words_however_many_it_expects(
+        self, open_engine: OpenEngine, database_url: str
+    ) -> None:
+        if database_url.startswith("sqlite"):
+            pytest.skip("FTS5 has one way to go")
+        engine = await open_engine(**EAGER)
+        here = await talk(engine, ADA.user_id)
+        expected = [await say(engine, here, f"fox{number}") for number in range(3)]
+        await engine.insights.indexer.index()
+        asked: list[str] = []
+
+        def hear(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+            asked.append(statement)
+
+        event.listen(Engine, "before_cursor_execute", hear)
+        try:
+            assert await found(engine, "fo*") == expected[::-1]
+            [by_beginning] = [one for one in asked if "@@" in one]
+            assert await found(engine, "fox1") == [expected[1]]
+            [by_word] = [one for one in asked if "@@" in one and one != by_beginning]
+        finally:
+            event.remove(Engine, "before_cursor_execute", hear)
+        assert ("number + 0 DESC" in by_beginning, "number + 0" in by_word) == (True, False)
 
     async def test_filters_hold_for_what_is_new_and_what_is_old(self, open_engine: OpenEngine) -> None:
         engine = await open_engine(**EAGER)

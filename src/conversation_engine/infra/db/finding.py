@@ -125,7 +125,10 @@ def find(
     values = {**filters, "asked": asked, "who": who, "most": count}
     if after is not None:
         values |= {"after_score": after[0], "after_number": after[1]}
-    statement = text(_statement(tx, column, conditions, is_best_first=is_best_first, is_after=after is not None))
+    found = _statement(tx, column, conditions, is_best_first=is_best_first, is_after=after is not None)
+    if ":*" in asked and not is_best_first:  # PostgreSQL's
+        found = found.replace(_BY_NUMBER, _BY_GIN)
+    statement = text(found)
     ids = [name for name in ("persona_id", "conversation_id") if name in filters]
     statement = statement.bindparams(*(bindparam(name, type_=IdType) for name in ids))
     return [(row.number, row.score) for row in tx.execute(statement, values)]
@@ -160,6 +163,10 @@ _GRAMMAR: Final = {
     "postgresql": ("'{}'", " <-> ", " | ", " & ", ":*"),
 }
 _NUMBER: Final = {"sqlite": "message_fts.rowid", "postgresql": "t.number"}
+_BY_NUMBER: Final = "ORDER BY t.number DESC"
+_BY_GIN: Final = "ORDER BY t.number + 0 DESC"
+"""The same order, from no index. PostgreSQL takes a beginning to be in one message of fifty, and would look among
+everybody's for it, from the newest on: a second beside a million messages, where GIN takes ten milliseconds."""
 _SCORE: Final = {
     "sqlite": "CAST(-1000000 * message_fts.rank AS INTEGER)",
     "postgresql": "CAST(1000000 * ts_rank(t.terms, CAST(:asked AS tsquery), 1) AS integer)",

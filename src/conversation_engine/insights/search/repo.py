@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Row, func, insert, select, update
 from conversation_engine.domains.conversations.models import ConversationModel, MessageModel
 from conversation_engine.infra.db.database import Tx
 from conversation_engine.infra.db.finding import Terms, count_gone, find, forget_gone, kept_terms, put, search_text
-from conversation_engine.infra.db.functions import upsert_into
+from conversation_engine.infra.db.functions import is_one_of, upsert_into
 from conversation_engine.infra.words.messages import said_in
 from conversation_engine.insights.search.models import MessageTermsModel, SearchMarkModel, SearchReaderModel
 from conversation_engine.insights.search.types import Reader, Said, SearchFilter, Spot, Term
@@ -90,12 +90,21 @@ class SearchRepo:
         return {row.number: _said(row) for row in tx.execute(query)}
 
     def list_new(self, tx: Tx, reader: Reader, wanted: SearchFilter, *, count: int) -> Sequence[Said]:
-        """The newest messages that are not in the index, newest first. O(conversations of the reader)."""
+        """The newest messages that are not in the index, newest first. O(conversations of the reader).
+
+        The conversations come first: PostgreSQL, which takes a third of them to be behind, would look for the newest
+        messages of all.
+        """
         joined = _talks.outerjoin(_marks, _marks.c.conversation_id == _talks.c.id)
+        mine = _column(reader) == reader.user_id
+        behind = list(tx.scalars(select(_talks.c.id).select_from(joined).where(_BEHIND, mine)))
+        if not behind:
+            return []
         after = (_messages.c.conversation_id == _talks.c.id) & (_messages.c.sequence_number > _THROUGH)
         query = select(*_SAID).select_from(joined.join(_messages, after))
-        query = query.where(_BEHIND, _column(reader) == reader.user_id, *_conditions(wanted))
-        return [_said(row) for row in tx.execute(query.order_by(_messages.c.id.desc()).limit(count))]
+        query = query.where(is_one_of(_talks.c.id, "behind"), mine, *_conditions(wanted))
+        newest = query.order_by(_messages.c.id.desc()).limit(count)
+        return [_said(row) for row in tx.execute(newest, {"behind": behind})]
 
     # ── keeping the index ──
 
