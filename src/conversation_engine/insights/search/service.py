@@ -71,7 +71,7 @@ class SearchService:
         cursor: str | None = None,
         limit: int = 20,
     ) -> Found:
-        """Messages that have all that is sought. Up to five statements, one snapshot, O(matches up to the page's end).
+        """Messages that have all that is sought. At most six statements, one snapshot, O(matches up to the page's end).
 
         What is not in the index yet is read: the newest `NEW_MESSAGES` of it. Best first costs O(all matches), and
         what is that new comes first. Raises NothingSoughtError, InvalidTextError, InvalidIdError, InvalidCursorError,
