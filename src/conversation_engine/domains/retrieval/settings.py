@@ -16,7 +16,12 @@ class RetrievalSettings(BaseModel):
     parse_memory_bytes: int = Field(
         1_000_000_000, ge=100_000_000, description="Most memory (address space) that reading one file may take."
     )
-    chunk_limit_characters: int = Field(1000, ge=200, le=8000, description="Longest passage that a document is cut to.")
+    chunk_limit_characters: int = Field(
+        1400,
+        ge=200,
+        le=8000,
+        description="Longest passage that a document is cut to. The default is about what the local model reads.",
+    )
     evidence_limit_tokens: int = Field(
         2000, ge=64, description="Most tokens of passages that a model is shown; never over half of its context."
     )
