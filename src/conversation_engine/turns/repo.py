@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from conversation_engine.domains.context.manifests import packed, unpacked
 from conversation_engine.domains.llm.types import Sampling
 from conversation_engine.domains.retrieval.types import RetrievalOptions
 from conversation_engine.infra.db.database import Tx
@@ -33,8 +34,6 @@ from conversation_engine.turns.models import ReplyCheckpointModel, TurnModel
 from conversation_engine.turns.types import Lease, QueuedMessage, Turn, TurnError, TurnState
 
 _turns = TurnModel.__table__
-_PARTS = ("system", "pinned", "summary", "recalled", "dropped")
-"""Of a manifest: most are not there in most turns, and take no place."""
 _checkpoints = ReplyCheckpointModel.__table__
 
 
@@ -213,7 +212,7 @@ class TurnRepo:
                 "holder": holder,
                 "of_attempt": turn.attempt,
                 "then": turn.state.value,
-                "shown": manifest and {part: value for part, value in manifest.items() if value is not None},
+                "shown": manifest and packed(manifest),
                 "code": turn.error.code if turn.error else None,
                 "detail": turn.error.detail if turn.error else None,
                 "at": turn.finished_at,
@@ -268,7 +267,7 @@ class TurnRepo:
     def find_manifest(self, tx: Tx, turn_id: TurnId) -> dict[str, Any] | None:
         """What the model was shown, once the turn has ended."""
         manifest: dict[str, Any] | None = tx.scalar(select(_turns.c.manifest).where(_turns.c.id == turn_id))
-        return manifest and {**dict.fromkeys(_PARTS), **manifest}
+        return manifest and unpacked(manifest)
 
     def find_running(self, tx: Tx, conversation_id: ConversationId) -> Turn | None:
         """The conversation's running turn; a database constraint allows one at most."""

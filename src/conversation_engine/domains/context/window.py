@@ -10,6 +10,7 @@ from itertools import accumulate, chain
 from typing import Any, Final
 
 from conversation_engine.domains.context.errors import MessageTooLongError, NothingToAnswerError
+from conversation_engine.domains.context.manifests import BLOCK_DROPPED, OLDER, REASONS
 from conversation_engine.domains.context.types import (
     Budget,
     Candidate,
@@ -29,7 +30,6 @@ PINNED_SHARE: Final = 0.5
 CUT_MARK: Final = "\n\n[… {tokens} tokens left out …]\n\n"
 CUT_STEP: Final = 0.9
 NOTHING_DROPPED: Final = "everything fits"
-BLOCK_DROPPED: Final = "the newest that fit; old ones are left out a block at a time"
 ASKED_FOR: Final = "as many as were asked for"
 
 
@@ -167,7 +167,7 @@ def make_window(
             "strategy": choice.strategy.value,
             "budget_tokens": budget.total_tokens,
             "input_tokens": used,
-            "system": _part(frame.system_tokens, "always sent") if frame.system_prompt else None,
+            "system": _part(frame.system_tokens, REASONS["system"]) if frame.system_prompt else None,
             "pinned": _pinned(frame, pinned),
             "summary": _summarised(digest),
             "sent": _sent(kept, frame, history.reason),
@@ -277,7 +277,7 @@ def _pinned(frame: Frame, pinned: Sequence[Candidate]) -> dict[str, Any] | None:
         "numbers": [pin.sequence_number for pin in pinned],
         "tokens": sum(pin.tokens for pin in pinned),
         "without_room": frame.pinned_without_room,
-        "reason": "pinned, and older than the messages sent",
+        "reason": REASONS["pinned"],
     }
 
 
@@ -289,7 +289,7 @@ def _summarised(digest: Digest | None) -> dict[str, Any] | None:
         "first": digest.first,
         "last": digest.last,
         "tokens": digest.tokens,
-        "reason": "stands for what was left out",
+        "reason": REASONS["summary"],
     }
 
 
@@ -313,7 +313,7 @@ def _recalled(recalled: Sequence[Recalled], note: tuple[str, int] | None) -> dic
         | ({"conversation_id": one.conversation_id} if one.conversation_id else {})
         for one in recalled
     ]
-    return {"messages": messages, "tokens": note[1], "reason": "older, and to do with the question"}
+    return {"messages": messages, "tokens": note[1], "reason": REASONS["recalled"]}
 
 
 def _dropped(history: History) -> dict[str, Any] | None:
@@ -324,5 +324,5 @@ def _dropped(history: History) -> dict[str, Any] | None:
     return {
         "last": history.newest_dropped,
         "summarised_to": covered or None,
-        "reason": "older than what is sent; the summary covers them" if is_covered else "older than what is sent",
+        "reason": f"{OLDER}; the summary covers them" if is_covered else OLDER,
     }

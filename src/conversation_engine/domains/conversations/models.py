@@ -126,7 +126,13 @@ class MessageModel(Base):
             sqlite_where=text("llm_request_id IS NOT NULL"),
             postgresql_where=text("llm_request_id IS NOT NULL"),
         ),
-        Index("ix_messages_parent_id", "parent_id", "conversation_id"),
+        Index("ix_messages_parent_id", "parent_id"),
+        Index(
+            "ix_messages_first",
+            "conversation_id",
+            sqlite_where=text("parent_id IS NULL"),
+            postgresql_where=text("parent_id IS NULL"),
+        ),
         Index(
             "ix_messages_pinned",
             "conversation_id",
