@@ -39,7 +39,7 @@ chat: $(STAMP)
 
 # Run the tests: make test ARGS="-k idempotency -x".
 test: $(STAMP)
-	@exec $(BIN)/pytest -n 4 --dist loadgroup $(ARGS)
+	@exec $(BIN)/pytest -n 3 --dist loadgroup $(ARGS)
 
 # Run the benchmarks.
 bench: $(STAMP)

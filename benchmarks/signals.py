@@ -23,7 +23,7 @@ KINDS = ("SQLite, none", "SQLite, Valkey", "PostgreSQL, NOTIFY", "PostgreSQL, Va
 def measure(is_tiny: bool) -> list[Bar]:
     """Print CPU milliseconds a turn of a server on each database with each kind of signals."""
     rounds, turns = (1, 3) if is_tiny else (ROUNDS, TURNS)
-    with tempfile.TemporaryDirectory() as folder, _servers(Path(folder), KINDS[: 3 if is_tiny else None]) as servers:
+    with tempfile.TemporaryDirectory() as folder, _servers(Path(folder), KINDS[: 2 if is_tiny else None]) as servers:
         cpu_ms: dict[str, list[float]] = {name: [] for name in servers}
         for name in servers:
             _cpu_ms(servers[name], Path(folder, name), turns=3)

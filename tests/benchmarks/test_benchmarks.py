@@ -18,7 +18,7 @@ SAYS = {
     "resume": "statements of a resumption",
     "watchers": "kB a watcher",
     "cancels": "connection is closed",
-    "signals": "NOTIFY",
+    "signals": "SQLite, Valkey",
     "windows": "the index of words on PostgreSQL",
     "insights": "insights, postgresql",
     "retrieval": "postgresql, 2000 passages",

@@ -18,7 +18,7 @@ from conversation_engine.kernel.ids import TurnId
 from conversation_engine.turns.repo import TurnRepo
 from conversation_engine.turns.types import Turn, TurnState
 from tests.cli.scenes import CONVO, PATIENCE_SECONDS, Convo, SlowModel
-from tests.cli.test_workers import EITHER_WAY, begun, fleet_of_two
+from tests.cli.test_workers import EITHER_WAY, POSTGRES, begun, fleet_of_two
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +64,7 @@ def wait_for(convo: Convo, turn_id: str, state: TurnState) -> None:
 
 
 class TestWorker:
+    @pytest.mark.parametrize("empty_database_url", [POSTGRES], indirect=True)
     def test_it_ends_the_turns_of_dead_servers_and_moves_their_lines(self, soon: Convo) -> None:
         with ExitStack() as stack:
             fleet = stack.enter_context(fleet_of_two(soon))

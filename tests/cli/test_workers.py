@@ -19,6 +19,7 @@ from conversation_engine.kernel.errors import Kind
 from tests.cli.scenes import CONVO, ENDS_WITHIN_SECONDS, PATIENCE_SECONDS, Convo, SlowModel
 
 WATCHERS = 6
+POSTGRES = pytest.param("postgres", marks=pytest.mark.postgres)
 EITHER_WAY = [("sqlite", signal.SIGINT), pytest.param("postgres", signal.SIGTERM, marks=pytest.mark.postgres)]
 """Each signal, and each database: not each with each."""
 
@@ -140,6 +141,7 @@ def fleet_convo(tmp_path: Path, slow_model: SlowModel, empty_database_url: str) 
 
 
 class TestWorkers:
+    @pytest.mark.parametrize("empty_database_url", [POSTGRES], indirect=True)
     def test_each_may_be_killed_and_the_server_goes_on(self, fleet_convo: Convo) -> None:
         with fleet_of_two(fleet_convo) as fleet:
             with ExitStack() as stack:

@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import (
     Boolean,
     Column,
-    Engine,
     Integer,
     MetaData,
     Table,
@@ -171,14 +170,11 @@ class TestErrors:
             heard.append((told[2].split()[0], told[5]))
 
         def work(tx: Tx) -> Any:
+            event.listen(tx, "before_cursor_execute", listen)
             INSERT.run_each(tx, [FULL, EMPTY])
             return SELECT.all(tx, {"least": 1}), SELECT.first(tx, {"least": 2})
 
-        event.listen(Engine, "before_cursor_execute", listen)
-        try:
-            rows, second = await database.write(work)
-        finally:
-            event.remove(Engine, "before_cursor_execute", listen)
+        rows, second = await database.write(work)
         assert [said for said in heard if said[0] != "BEGIN"] == [
             ("INSERT", True),
             ("SELECT", False),

@@ -91,7 +91,7 @@ class TestLexical:
         assert await found(engine, "boat") == ["note.md"]
 
     async def test_headings_are_found_too(self, engine: ConversationEngine) -> None:
-        await add(engine, "# Lighthouse\n\n" + "It stands on a rock. " * 60)
+        await add(engine, "# Lighthouse\n\n" + "It stands on a rock. " * 120)
         outcome = await search(engine, "lighthouse", strategy=Strategy.LEXICAL)
         assert len(outcome.hits) > 1
 
