@@ -9,6 +9,7 @@ from benchmarks import (
     capacity,
     cpu_per_chunk,
     dialects,
+    first_words,
     importing,
     insights,
     model_stream,
@@ -43,6 +44,7 @@ TOOLS: dict[str, Callable[[bool], list[Bar]]] = {
     "profile_turn": profile_turn.measure,
     "importing": importing.measure,
     "capacity": capacity.measure,
+    "first_words": first_words.measure,
 }
 """Run only when named: they guide, or take long."""
 

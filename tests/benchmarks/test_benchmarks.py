@@ -6,6 +6,7 @@ import pytest
 import structlog
 
 from benchmarks.__main__ import MEASURES, TOOLS, main
+from tests.ui.chromium import EXECUTABLE
 
 pytestmark = pytest.mark.slow
 SAYS = {
@@ -23,9 +24,12 @@ SAYS = {
     "insights": "insights, postgresql",
     "retrieval": "postgresql, 2000 passages",
     "profile_turn": "function calls",
+    "first_words": "first words: one person",
     "importing": "importing: a ChatGPT export",
     "capacity": "capacity, 1 worker",
 }
+
+NEEDS = {"first_words": pytest.mark.skipif(EXECUTABLE is None, reason="there is no Chromium here")}
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +43,7 @@ def logging_as_before() -> Iterator[None]:
 class TestBenchmarks:
     @pytest.mark.postgres
     @pytest.mark.valkey
-    @pytest.mark.parametrize("name", MEASURES | TOOLS)
+    @pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS.get(name, ())) for name in MEASURES | TOOLS])
     def test_each_runs_at_its_smallest_size(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
         assert main([name, "--tiny"]) == 0
         assert SAYS[name] in capsys.readouterr().out
