@@ -8,7 +8,7 @@ import structlog
 from benchmarks.__main__ import MEASURES, TOOLS, main
 from tests.ui.chromium import EXECUTABLE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 SAYS = {
     "persistence": "persistence on PostgreSQL: flatness",
     "streaming": "streaming: turns a second",
