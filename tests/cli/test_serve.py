@@ -7,7 +7,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
+import httpx2
 import pytest
 
 from conversation_engine.entrypoints.cli.exit_codes import EXIT_CODES
@@ -16,9 +19,9 @@ from tests.cli.scenes import CONVO, ENDS_WITHIN_SECONDS, PATIENCE_SECONDS, Convo
 
 
 @contextmanager
-def _served(convo: Convo) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def _served(convo: Convo, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server on a free port that answers, and its address."""
-    command = [CONVO, "serve", "--port", "0"]
+    command = [CONVO, "serve", "--port", "0", *options]
     with subprocess.Popen(command, env=convo.environment, stderr=subprocess.PIPE, text=True) as server:
         try:
             assert server.stderr is not None
@@ -63,9 +66,17 @@ class TestServe:
     @pytest.mark.slow
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_it_answers_until_it_is_asked_to_stop_and_ends_well(
-        self, quick_convo: Convo, number: signal.Signals
+        self, quick_convo: Convo, number: signal.Signals, tmp_path: Path
     ) -> None:
-        with _served(quick_convo) as (server, _address):
+        browser, visited = tmp_path / "browser", tmp_path / "visited"
+        browser.write_text(f'#!/bin/sh\necho "$1" > {visited}\n')
+        browser.chmod(0o700)
+        at_a_desk = replace(quick_convo, settings={**quick_convo.settings, "BROWSER": str(browser)})
+        with _served(at_a_desk, "--open") as (server, address):
+            page, _, code = visited.read_text().strip().partition("?code=")
+            assert page == f"{address}/ui/enter"
+            signed_in = httpx2.post(f"{address}/auth/link", json={"code": code}, trust_env=False)
+            assert signed_in.status_code == 200
             asked_at = time.monotonic()
             server.send_signal(number)
             assert server.wait(PATIENCE_SECONDS) == 0

@@ -28,6 +28,13 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that share the port (CE_WORKERS, 1). See docs/operations.md.")
     ] = None,
+    opens_page: Annotated[
+        bool | None,
+        typer.Option(
+            "--open/--no-open",
+            help="Open the web page, signed in; unset: on this machine, where a person at a desktop starts it.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the HTTP API until Ctrl-C. Beyond loopback CE_SECRET must be set."""
     set_in_environment("CE_HOST", host)
@@ -39,6 +46,8 @@ def serve(
     with _listening(settings.host, settings.port) as listener:
         if settings.log_format == "text":  # else a machine reads what is written there
             _print_directions(settings, port=listener.getsockname()[1])
+        if _is_at_a_desktop() if opens_page is None else opens_page:
+            _open_page(settings, port=listener.getsockname()[1])
         _serve(settings, listener)
 
 
@@ -99,6 +108,24 @@ def _web_page(settings: "Settings", base_url: str) -> str:
 
     link = link_for(settings, LOCAL, url=f"{base_url}/ui/enter")
     return f"{link}\n             (signs you in, once; another one: convo link)"
+
+
+def _is_at_a_desktop() -> bool:
+    has_windows = sys.platform in ("darwin", "win32") or bool({"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys())
+    return has_windows and sys.stderr.isatty()
+
+
+def _open_page(settings: "Settings", *, port: int) -> None:
+    """By a link of its own: the printed one works once, too. The browser waits at the socket until a worker answers."""
+    from conversation_engine.entrypoints.ui.mount import is_installed
+
+    if settings.host not in LOOPBACK_HOSTS or not is_installed():
+        return
+    import webbrowser
+
+    from conversation_engine.entrypoints.cli.people import LOCAL, link_for
+
+    webbrowser.open(link_for(settings, LOCAL, url=f"{_base_url(settings.host, port)}/ui/enter"))
 
 
 def _base_url(host: str, port: int) -> str:
