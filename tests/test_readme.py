@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TOUR = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 PORT = "8000"
 
-pytestmark = [pytest.mark.local_model, pytest.mark.slow]
+pytestmark = [pytest.mark.local_model, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ async def test_the_tour(environment: dict[str, str]) -> None:
     port = free_port()
     prelude = sign_in.replace(PORT, port)
     with running(environment, port):
-        await until(lambda: is_up(port), seconds=30)
+        await until(lambda: is_up(port), seconds=90)
         marks = "\necho; echo ═══\n"
         script = marks.join([prelude, stream, ask, look]).replace(f":{PORT}", f":{port}")
         _, streamed, asked, looked = talk(script, environment).split("═══")

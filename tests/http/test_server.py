@@ -54,7 +54,7 @@ async def running(settings: Settings, token: str, log: Path) -> AsyncIterator[Se
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
     try:
-        await until(lambda: "running on" in log.read_text() or process.poll() is not None, seconds=30)
+        await until(lambda: "running on" in log.read_text() or process.poll() is not None, seconds=90)
         found = re.search(r"running on (http://127\.0\.0\.1:\d+)", log.read_text())
         assert found, log.read_text()
         headers = {"Authorization": f"Bearer {token}"}

@@ -44,7 +44,7 @@ def entrance(environment: dict[str, str]) -> Iterator[str]:
             link = re.search(r"http://\S+/ui/enter\?code=\S+", line)
         yield link[0]
         server.send_signal(signal.SIGINT)
-        _, said = server.communicate(timeout=10)
+        _, said = server.communicate(timeout=30)
         assert server.returncode == 0
         assert "Traceback" not in said, said
 
