@@ -73,8 +73,10 @@ class TestServe:
         browser.chmod(0o700)
         at_a_desk = replace(quick_convo, settings={**quick_convo.settings, "BROWSER": str(browser)})
         with _served(at_a_desk, "--open") as (server, address):
-            page, _, code = visited.read_text().strip().partition("?code=")
-            assert page == f"{address}/ui/enter"
+            page = Path(visited.read_text().strip().removeprefix("file://"))
+            assert page.stat().st_mode & 0o077 == 0
+            place, _, code = page.read_text().partition("url=")[2].rstrip('">').partition("?code=")
+            assert place == f"{address}/ui/enter"
             signed_in = httpx2.post(f"{address}/auth/link", json={"code": code}, trust_env=False)
             assert signed_in.status_code == 200
             asked_at = time.monotonic()

@@ -116,16 +116,27 @@ def _is_at_a_desktop() -> bool:
 
 
 def _open_page(settings: "Settings", *, port: int) -> None:
-    """By a link of its own: the printed one works once, too. The browser waits at the socket until a worker answers."""
+    """By a link of its own: the printed one works once, too. The browser waits at the socket until a worker answers.
+
+    It is handed a file that only its owner reads and that leads on: everybody on a machine sees what programs are
+    started with, and whoever is first is signed in.
+    """
     from conversation_engine.entrypoints.ui.mount import is_installed
 
     if settings.host not in LOOPBACK_HOSTS or not is_installed():
         return
+    import html
     import webbrowser
 
     from conversation_engine.entrypoints.cli.people import LOCAL, link_for
 
-    webbrowser.open(link_for(settings, LOCAL, url=f"{_base_url(settings.host, port)}/ui/enter"))
+    link = link_for(settings, LOCAL, url=f"{_base_url(settings.host, port)}/ui/enter")
+    page = settings.data_dir.absolute() / "enter.html"
+    page.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    page.unlink(missing_ok=True)
+    page.touch(mode=0o600)
+    page.write_text(f'<meta http-equiv="refresh" content="0;url={html.escape(link)}">')
+    webbrowser.open(page.as_uri())
 
 
 def _base_url(host: str, port: int) -> str:
